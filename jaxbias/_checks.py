@@ -1,0 +1,77 @@
+"""User errors: one exception class, one three-part message, a few named checks."""
+
+import difflib
+import math
+import numbers
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+
+class InputError(ValueError):
+    """Raised when a caller's input cannot work; a bug is never reported this way.
+
+    Args:
+        got: What came in.
+        why: Why it cannot work.
+        fix: The call (or value) that would.
+    """
+
+    def __init__(self, got: str, why: str, fix: str):
+        super().__init__(f"{got}: {why}. Try {fix}.")
+        self.got, self.why, self.fix = got, why, fix
+
+
+def is_concrete(value: Any) -> bool:
+    """Whether a value is known now: a number or a NumPy array, not a traced array."""
+    return isinstance(value, numbers.Number | np.ndarray | np.generic)
+
+
+def positive_int(name: str, value: Any) -> None:
+    """Refuse anything but an integer of at least 1."""
+    whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    if is_concrete(value) and not (whole and value >= 1):
+        raise InputError(
+            f"{name}={value!r}",
+            "it counts things, so it must be at least 1",
+            f"{name}=1",
+        )
+
+
+def nonnegative(name: str, value: Any) -> None:
+    """Refuse a negative, infinite or undefined number."""
+    at_least(name, value, 0.0)
+
+
+def at_least(name: str, value: Any, bound: float, why: str | None = None) -> None:
+    """Refuse a number below ``bound``, infinite or undefined."""
+    if not is_concrete(value):
+        return
+    if not (np.ndim(value) == 0 and math.isfinite(float(value)) and value >= bound):
+        reason = why or f"it must be a finite number of at least {bound:g}"
+        raise InputError(f"{name}={value!r}", reason, f"{name}={bound:g}")
+
+
+def finite_array(name: str, array: Any) -> None:
+    """Refuse a concrete NumPy array that holds NaN or infinity."""
+    if is_concrete(array) and not np.all(np.isfinite(array)):
+        bad = int(np.size(array) - np.count_nonzero(np.isfinite(array)))
+        raise InputError(
+            f"{name} with {bad} entries that are NaN or infinite",
+            "every number computed from them would be undefined",
+            f"{name}[np.isfinite({name}).all(axis=-1)] to drop those rows",
+        )
+
+
+def one_of(name: str, value: Any, options: Iterable[str]) -> None:
+    """Refuse a name that is not among the options, and offer the closest ones."""
+    options = list(options)
+    if value in options:
+        return
+    close = difflib.get_close_matches(str(value), options, n=3)
+    raise InputError(
+        f"{name}={value!r}",
+        f"known are {', '.join(map(repr, options))}",
+        " or ".join(f"{name}={c!r}" for c in close or options[:1]),
+    )
