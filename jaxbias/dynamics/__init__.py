@@ -1,0 +1,1 @@
+"""Gradient flow of two-layer networks: problem, exact reduction, integrators."""
