@@ -1,0 +1,4 @@
+"""Data models and real datasets."""
+
+from jaxbias.data.clusters import OrthonormalClusters as OrthonormalClusters
+from jaxbias.data.dataset import Dataset as Dataset, from_arrays as from_arrays

@@ -1,0 +1,211 @@
+"""The two-layer network: its specification, and its trained form as a flax module."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Float, Int, Key, Real
+
+from jaxbias._checks import InputError, is_concrete, one_of, positive_int
+from jaxbias._precision import float_dtype
+from jaxbias.networks.activations import Activation, ReLU
+from jaxbias.networks.initialization import (
+    Initialization,
+    balanced,
+    output_signs,
+    positive_scale,
+    representable_scale,
+)
+from jaxbias.networks.weights import Weights, predict
+
+
+class TwoLayerNetwork(nnx.Module):
+    """A two-layer network as a flax module; a frozen readout is not an nnx.Param."""
+
+    def __init__(
+        self,
+        weights: Weights,
+        activation: Activation,
+        *,
+        frozen: bool = False,
+        normalise_inputs: bool = False,
+    ):
+        self.activation = activation
+        self.normalise_inputs = normalise_inputs
+        self.hidden = nnx.Param(weights.hidden)
+        self.output = (nnx.Variable if frozen else nnx.Param)(weights.output)
+        self.hidden_bias = _parameter(weights.hidden_bias)
+        self.output_bias = _parameter(weights.output_bias)
+        self.mask = nnx.Variable(weights.mask)
+
+    def weights(self) -> Weights:
+        """The arrays of the network."""
+        return Weights(
+            hidden=self.hidden[...],
+            output=self.output[...],
+            hidden_bias=None if self.hidden_bias is None else self.hidden_bias[...],
+            output_bias=None if self.output_bias is None else self.output_bias[...],
+            mask=self.mask[...],
+        )
+
+    def __call__(
+        self, inputs: Float[Array, "sample feature"]
+    ) -> Float[Array, " sample"] | Float[Array, "sample class"]:
+        """Network outputs, one row a sample."""
+        return predict(
+            self.weights(),
+            self.activation,
+            inputs,
+            normalise_inputs=self.normalise_inputs,
+        )
+
+
+def _parameter(array: Array | None) -> nnx.Param | None:
+    return None if array is None else nnx.Param(array)
+
+
+@dataclass(frozen=True)
+class TwoLayer:
+    r"""Specification of $f(x) = \sum_j v_j \phi(x; w_j)$.
+
+    Attributes:
+        width: number of hidden neurons.
+        activation: an :class:`Activation`.
+        init: an :class:`Initialization`.
+        output: ``"trained"``, or ``"frozen"`` at $v_j = \pm 1/\text{width}$ (with
+            several classes: neuron j votes $1/\text{width}$ for one random class).
+        classes: None for binary labels, else the number of classes.
+        hidden_bias: add a bias to every neuron, starting at 0.
+        output_bias: add a bias to every output, starting at 0.
+        normalise_inputs: divide every hidden unit by $\|x\|^{p-1}$.
+
+    Raises:
+        InputError: for a network without neurons, fewer than 2 classes, an unknown
+            ``output``, and an activation or initialisation of the wrong kind.
+
+    References:
+        min-vidal-2024; min-vidal-2025.
+    """
+
+    width: int
+    activation: Activation = field(default_factory=ReLU)
+    init: Initialization = field(default_factory=lambda: balanced(1e-7))
+    output: str = "trained"
+    classes: int | None = None
+    hidden_bias: bool = False
+    output_bias: bool = False
+    normalise_inputs: bool = False
+
+    def __post_init__(self):
+        positive_int("width", self.width)
+        one_of("output", self.output, ("trained", "frozen"))
+        if self.classes is not None:
+            positive_int("classes", self.classes)
+            if self.classes < 2:
+                raise InputError(
+                    f"classes={self.classes}",
+                    "one class leaves nothing to tell apart",
+                    "classes=None for labels +1 and -1",
+                )
+        for name, kind, fix in (
+            ("activation", Activation, "activation=PReLU(3)"),
+            ("init", Initialization, "init=balanced(1e-7)"),
+        ):
+            value = getattr(self, name)
+            if not isinstance(value, kind):
+                raise InputError(f"{name}={value!r}", f"not an {kind.__name__}", fix)
+
+    def draw(
+        self,
+        key: Key[Array, ""],
+        dim: int,
+        *,
+        width: int | Int[Array, ""] | None = None,
+        scale: float | Real[Array, ""] | None = None,
+        centres: Float[Array, "cluster feature"] | None = None,
+        centre_labels: Float[Array, " cluster"] | None = None,
+        padded: int | None = None,
+        dtype: Any = None,
+    ) -> Weights:
+        """Draw initial weights; neuron j depends on ``fold_in(key, j)`` alone.
+
+        Args:
+            key: consumed.
+            dim: input dimension.
+            width: replaces the field, and may be traced if ``padded`` bounds it.
+            scale: replaces the initialisation's, and may be traced.
+            centres: needed by a nudged initialisation.
+            centre_labels: +1 or -1 for each centre, likewise.
+            padded: number of rows of the arrays; rows from ``width`` on are 0.
+            dtype: float32 or float64. Draws are made in float32 and cast.
+
+        Raises:
+            InputError: for a dimension or width below 1, a width above ``padded``, a
+                scale that is not positive or underflows, a nudge without centres.
+        """
+        positive_int("dim", dim)
+        width = self.width if width is None else width
+        positive_int("width", width)
+        if padded is None:
+            padded = int(width) if is_concrete(width) else self.width
+        positive_int("padded", padded)
+        if is_concrete(width) and width > padded:
+            raise InputError(
+                f"width={width} in padded={padded} rows",
+                "every neuron needs a row",
+                f"padded={width}",
+            )
+        dtype = float_dtype(dtype)
+        scale = self.init.scale if scale is None else scale
+        positive_scale("scale", scale)
+        representable_scale(scale, dtype)
+        index = jnp.arange(padded)
+        keys = jax.vmap(lambda j: jax.random.fold_in(key, j))(index)
+        signs = output_signs(keys, self.classes, dtype)
+        hidden = self.init.hidden(
+            keys,
+            dim,
+            scale=scale,
+            signs=signs,
+            centres=centres,
+            centre_labels=centre_labels,
+            dtype=dtype,
+        )
+        if self.output == "frozen":
+            votes = signs if self.classes is None else _one_hot(signs)
+            output = votes / jnp.asarray(width).astype(dtype)
+        else:
+            output = self.init.output(keys, hidden, signs, scale)
+        mask = index < width
+        classes = () if self.classes is None else (self.classes,)
+        return Weights(
+            hidden=jnp.where(mask[:, None], hidden, jnp.zeros_like(hidden)),
+            output=jnp.where(
+                mask if output.ndim == 1 else mask[:, None],
+                output,
+                jnp.zeros_like(output),
+            ),
+            hidden_bias=jnp.zeros(padded, dtype) if self.hidden_bias else None,
+            output_bias=jnp.zeros(classes, dtype) if self.output_bias else None,
+            mask=mask,
+        )
+
+    def module(self, weights: Weights) -> TwoLayerNetwork:
+        """The flax module of this specification that holds ``weights``."""
+        return TwoLayerNetwork(
+            weights,
+            self.activation,
+            frozen=self.output == "frozen",
+            normalise_inputs=self.normalise_inputs,
+        )
+
+    def build(self, key: Key[Array, ""], dim: int, **options: Any) -> TwoLayerNetwork:
+        """Draw weights and hold them in a flax module; options as in :meth:`draw`."""
+        return self.module(self.draw(key, dim, **options))
+
+
+def _one_hot(votes: Float[Array, "neuron class"]) -> Float[Array, "neuron class"]:
+    winner = jnp.argmax(votes, axis=1)
+    return jax.nn.one_hot(winner, votes.shape[1], dtype=votes.dtype)
