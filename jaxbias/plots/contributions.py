@@ -1,0 +1,36 @@
+"""Which neurons matter: contributions in falling order."""
+
+import xarray as xr
+from matplotlib.figure import Figure
+
+from jaxbias.plots import _frames, style
+from jaxbias.plots._panels import curves, pick
+
+
+def figure(data: xr.Dataset) -> Figure:
+    """``|v_j| |w_j|`` over the largest, on a log scale, against rank."""
+    marks = _frames.contributions(data)
+    drawn = style.new_figure(style.COLUMN, 2.3)
+    ax = drawn.add_subplot()
+    ax.set_yscale("log")
+    for exponent in data.exponent.values:
+        colour, name = style.exponent_colour(exponent), f"{exponent:g}"
+        family = pick(marks, series=name)
+        curves(ax, family, colour)
+        median = pick(family, role="median")[0]
+        dominant = int((median.y > data.attrs["dominant"]).sum())
+        ax.plot(
+            [median.x[dominant - 1]], [median.y[dominant - 1]], "o", color=colour, ms=3
+        )
+        style.label(
+            ax,
+            median.x[dominant - 1] + 0.02 * len(median.x),
+            median.y[dominant - 1] * 2.5,
+            f"{style.exponent_name(exponent)}: {dominant} dominant",
+            colour,
+        )
+    style.guide(ax, data.attrs["dominant"], "counted as dominant above", axis="y")
+    ax.set_xlabel("neuron, by falling contribution")
+    ax.set_ylabel(r"contribution $|v_j|\,\|w_j\|$ / largest")
+    ax.set_xlim(0, data.sizes["neuron"])
+    return drawn

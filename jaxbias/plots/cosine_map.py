@@ -1,0 +1,53 @@
+"""Which cluster each dominant neuron looks at: heat maps of cosines."""
+
+import numpy as np
+import xarray as xr
+from matplotlib.figure import Figure
+
+from jaxbias.plots import _frames, style
+from jaxbias.plots._panels import pick
+
+
+def figure(data: xr.Dataset) -> Figure:
+    """Cosines to the centres, dominant neurons sorted, one panel an exponent."""
+    marks = _frames.cosine_map(data)
+    exponents = data.exponent.values
+    drawn = style.new_figure(style.PAGE, 2.0)
+    grid = drawn.subplots(1, len(exponents), squeeze=False)[0]
+    positive, clusters = int(data.attrs["positive"]), data.sizes["cluster"]
+    image = None
+    for ax, exponent in zip(grid, exponents, strict=True):
+        panel = pick(marks, panel=f"{exponent:g}")
+        signs = np.sign(pick(panel, series="amplitude")[0].y)
+        rows = [mark.y for mark in panel if mark.series != "amplitude"]
+        count = len(signs)
+        extent = (0.5, count + 0.5, clusters + 0.5, 0.5)
+        image = ax.imshow(
+            np.stack(rows),
+            cmap="RdBu_r",
+            vmin=-1,
+            vmax=1,
+            aspect="auto",
+            extent=extent,
+        )
+        split = int((signs > 0).sum()) + 0.5
+        ax.axhline(positive + 0.5, color=style.BLACK, lw=0.6)
+        ax.axvline(split, color=style.BLACK, lw=0.6)
+        for share, text in ((split / 2, "$v_j>0$"), ((split + count) / 2, "$v_j<0$")):
+            place = ax.get_xaxis_transform()
+            ax.text(share, 1.02, text, transform=place, ha="center", fontsize=7)
+        ax.set_yticks([1, positive, clusters])
+        ax.set_xlabel(f"dominant neuron ({count} of {int(data.attrs['width'])})")
+        ax.tick_params(length=0)
+        for side in ax.spines.values():
+            side.set_visible(False)
+    grid[0].set_ylabel("cluster")
+    names = [style.exponent_name(exponent) for exponent in exponents]
+    style.letter_panels(list(grid), names)
+    if image is not None:
+        bar = drawn.colorbar(image, ax=list(grid), fraction=0.03, pad=0.01)
+        bar.set_label(r"$\cos(\mu_k,\,w_j)$")
+        bar.outline.set_visible(False)
+        for size, sign in ((positive, 1), (clusters - positive, 1)):
+            bar.ax.axhline(sign / np.sqrt(size), color=style.BLACK, lw=0.6)
+    return drawn

@@ -1,0 +1,77 @@
+"""Robust accuracy against radius: an attack, an upper bound and a certificate."""
+
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from jaxbias.plots import _frames, style
+from jaxbias.plots._frames import Mark
+from jaxbias.plots._panels import curves, pick
+
+_LOOK = {
+    "paper": (style.VERMILION, "attack as in\nthe paper", {"ls": (0, (4, 1.5))}),
+    "upper": (style.BLACK, "upper bound", {}),
+    "certified": (style.BLUE, "certified", {}),
+}
+_HEIGHTS = {"paper": 0.42, "upper": 0.62, "certified": 0.86}
+
+
+def _panel(ax: Axes, marks: list[Mark], data: xr.Dataset) -> None:
+    (ceiling,) = pick(marks, series="ceiling")
+    ax.fill_between(
+        ceiling.x,
+        ceiling.y,
+        1.0,
+        facecolor="#eeeeee",
+        edgecolor="#c9c9c9",
+        hatch="////",
+        lw=0,
+        zorder=0,
+    )
+    ax.plot([*ceiling.x], [*ceiling.y], color=style.GREY, lw=0.8, zorder=1)
+    style.label(
+        ax,
+        float(ceiling.x.mean()),
+        float(ceiling.y[0] + 1) / 2,
+        "no classifier",
+        style.GREY,
+        ha="center",
+    )
+    curves(ax, pick(marks, series="interval"), style.BLUE)
+    for name, (colour, text, line) in _LOOK.items():
+        family = pick(marks, series=name)
+        curves(ax, family, colour, **line)
+        median = pick(family, role="median")[0]
+        height = _HEIGHTS[name]
+        below = np.flatnonzero(median.y < height)
+        place = float(median.x[below[0] if len(below) else -1])
+        left = name == "certified"
+        style.label(
+            ax,
+            place + (-0.03 if left else 0.02),
+            height,
+            text,
+            colour,
+            ha="right" if left else "left",
+        )
+    clusters = int(data.attrs["clusters"])
+    style.guide(ax, clusters**-0.5, r"$1/\sqrt{K}$", at=1.0)
+    style.guide(ax, np.sqrt(0.5), r"$\sqrt{2}/2$", at=1.0)
+
+
+def figure(data: xr.Dataset) -> Figure:
+    """One panel an exponent; shaded: what no classifier can reach (MV25, Prop. 1)."""
+    marks = _frames.robust_accuracy(data)
+    exponents = data.exponent.values
+    drawn = style.new_figure(style.PAGE, 2.35)
+    grid = drawn.subplots(1, len(exponents), sharey=True, squeeze=False)[0]
+    for ax, exponent in zip(grid, exponents, strict=True):
+        _panel(ax, pick(marks, panel=f"{exponent:g}"), data)
+        ax.set_xlabel(r"$\ell_2$ attack radius")
+        ax.set_xlim(0, float(data.radius[-1]))
+        ax.set_ylim(-0.02, 1.0)
+    grid[0].set_ylabel("robust accuracy")
+    names = [style.exponent_name(exponent) for exponent in exponents]
+    style.letter_panels(list(grid), names)
+    return drawn

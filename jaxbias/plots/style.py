@@ -1,0 +1,109 @@
+"""What every figure shares: widths, palette, guides, labels, saving."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from matplotlib import style as sheets
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
+
+COLUMN = 3.25
+PAGE = 6.75
+PNG_LIMIT = 300_000
+
+# Okabe and Ito's palette, reordered so that neighbours differ in lightness too.
+BLUE, VERMILION, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#A6559D"
+ORANGE, SKY, BLACK, GREY = "#E69F00", "#56B4E9", "#1a1a1a", "#7a7a7a"
+PALETTE = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY)
+_EXPONENT_COLOURS = {1.0: BLUE, 2.0: GREEN, 3.0: VERMILION, 4.0: PURPLE}
+
+
+@contextmanager
+def paper() -> Iterator[None]:
+    """Draw inside the paper style; nothing global is left behind."""
+    with sheets.context("jaxbias.plots.paper"):
+        yield
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """A figure that no global state knows: no window, nothing to close."""
+    figure = Figure(figsize=(width, height))
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def exponent_colour(exponent: float) -> str:
+    """The colour that stands for pReLU's exponent in every figure."""
+    return _EXPONENT_COLOURS.get(float(exponent), BLACK)
+
+
+def shades(colour: str, count: int) -> list[tuple[float, float, float]]:
+    """``count`` tints of one colour from light to full: an ordered family."""
+    full = np.array(to_rgb(colour))
+    weights = np.linspace(0.45, 1.0, count) if count > 1 else np.ones(1)
+    return [
+        (float(r), float(g), float(b))
+        for r, g, b in weights[:, None] * full + (1 - weights[:, None])
+    ]
+
+
+def exponent_name(exponent: float) -> str:
+    """How an exponent is written: ``p = 3``; p = 1 is named ReLU where it helps."""
+    return f"$p={exponent:g}$"
+
+
+def letter_panels(axes: Sequence[Axes], titles: Sequence[str]) -> None:
+    """Title panels ``(a) ...``, ``(b) ...`` in reading order."""
+    for number, (ax, title) in enumerate(zip(axes, titles, strict=True)):
+        ax.set_title(rf"$\mathbf{{{chr(97 + number)}}}$   {title}")
+
+
+def guide(ax: Axes, value: float, text: str, *, axis: str = "x", at: float = 1.0):
+    """A thin dashed line at a closed form, named on the spot.
+
+    Args:
+        ax: The panel.
+        value: Where the line stands.
+        text: Its name (mathtext).
+        axis: ``"x"`` for a vertical line, ``"y"`` for a horizontal one.
+        at: Position of the name along the line, in axes fractions.
+    """
+    line = {"color": GREY, "lw": 0.8, "ls": (0, (4, 2)), "zorder": 1}
+    if axis == "x":
+        ax.axvline(value, **line)
+        place, spot = ax.get_xaxis_transform(), (value, at)
+        side = "center"
+    else:
+        ax.axhline(value, **line)
+        place, spot = ax.get_yaxis_transform(), (at, value)
+        side = "right"
+    ax.text(
+        *spot, s=text, transform=place, color=GREY, fontsize=7, ha=side, va="bottom"
+    )
+
+
+def label(ax: Axes, x: float, y: float, text: str, colour, **options) -> None:
+    """Name a curve beside itself, readable over other lines."""
+    options = {"ha": "left", "va": "center", "fontsize": 7} | options
+    drawn = ax.text(x, y, text, color=colour, zorder=5, **options)
+    drawn.set_path_effects([withStroke(linewidth=2.0, foreground="white")])
+
+
+def save(figure: Figure, stem: Path) -> list[Path]:
+    """Write ``stem.pdf`` and ``stem.png`` (at most 300 kB, else coarser).
+
+    Dates are left out of the files, so that the same figure is the same bytes.
+    """
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    pdf, png = stem.with_suffix(".pdf"), stem.with_suffix(".png")
+    figure.savefig(pdf, metadata={"CreationDate": None})
+    for dpi in (180, 150, 120, 90):
+        figure.savefig(png, dpi=dpi, metadata={"Software": None})
+        if png.stat().st_size <= PNG_LIMIT:
+            break
+    return [pdf, png]
