@@ -1,5 +1,8 @@
 """Strict JAX for every test: float64, no silent promotion, two CPU devices."""
 
+import os
+
+import hypothesis
 import jax
 import pytest
 
@@ -7,6 +10,13 @@ jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_num_cpu_devices", 2)
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
+
+# A first example compiles, so there is no deadline; the quick profile never varies.
+hypothesis.settings.register_profile(
+    "quick", max_examples=15, deadline=None, derandomize=True, database=None
+)
+hypothesis.settings.register_profile("nightly", max_examples=500, deadline=None)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 
 @pytest.fixture
