@@ -1,0 +1,213 @@
+"""Files of results: atomic writes, one labelled table from a file or a folder."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from jaxbias._axes import RUN
+from jaxbias._checks import InputError
+from jaxbias.results.tables import combine
+
+MANIFEST = "sweep.json"
+_BROKEN = (OSError, ValueError, KeyError, RuntimeError, TypeError, EOFError)
+
+
+def write(dataset: xr.Dataset, path: str | os.PathLike[str]) -> Path:
+    """Write a table as netCDF, whole or not at all.
+
+    The bytes go to a hidden file in the same folder, are synced to the disk and
+    renamed, so a reader never sees half a file, and an older file of that name
+    stays until the new one is complete. Every variable carries a checksum.
+
+    Args:
+        dataset: The table; it is not changed, and a failed write loses nothing.
+        path: The file, by custom ``*.nc``. Missing folders are made.
+
+    Returns:
+        The path.
+
+    Raises:
+        InputError: The disk is full, the folder cannot be written, or the table
+            holds something netCDF cannot.
+    """
+    path = Path(path)
+    return _replace(path, _serialise(dataset, path))
+
+
+def open(path: str | os.PathLike[str]) -> xr.Dataset:  # noqa: A001
+    """Read a results file, or every finished batch of a sweep folder, as one table.
+
+    Batches are put in the order of their runs; where they differ in width,
+    per-neuron variables are padded with NaN to the widest and ``neuron_mask``
+    says which entries are neurons. All is read into memory, without dask.
+
+    Args:
+        path: A netCDF file or a folder written by ``jaxbias.sweep``.
+
+    Returns:
+        The table. For a folder, ``attrs["batches"]`` and
+        ``attrs["batches_missing"]`` count what the sweep planned and lacks.
+
+    Raises:
+        InputError: Nothing is there, or a file is corrupt, cut short or belongs to
+            another sweep; the message names the file.
+    """
+    path = Path(path)
+    if path.is_dir():
+        return _open_folder(path)
+    if not path.exists():
+        raise InputError(
+            f"path {str(path)!r}",
+            "there is no such file or folder",
+            f"jaxbias.open({str(path.parent)!r}) or the folder given to --out",
+        )
+    return _read(path)
+
+
+def write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
+    """Write the plan of a sweep into its folder, whole or not at all."""
+    text = json.dumps(manifest, indent=1, sort_keys=True)
+    _replace(Path(folder) / MANIFEST, text.encode())
+
+
+def read_manifest(folder: Path) -> dict[str, Any] | None:
+    """The plan of the sweep in a folder, or None where no sweep has begun.
+
+    Raises:
+        InputError: The plan is there and cannot be read.
+    """
+    path = Path(folder) / MANIFEST
+    if not path.exists():
+        return None
+    try:
+        manifest = json.loads(path.read_text())
+        return {**manifest, "files": list(manifest["files"])}
+    except _BROKEN as error:
+        raise _corrupt(path, error) from error
+
+
+def same_data(first: xr.Dataset, second: xr.Dataset) -> bool:
+    """Whether two tables are identical: the same specification and the same bits.
+
+    Names, dimensions, dtypes and every bit of every variable and coordinate are
+    compared (NaN equals NaN); wall time, host, date and versions are not.
+    """
+    if first.attrs.get("spec_hash") != second.attrs.get("spec_hash"):
+        return False
+    if set(first.variables) != set(second.variables):
+        return False
+    return all(
+        first[name].dims == second[name].dims
+        and _bits(first[name].values) == _bits(second[name].values)
+        for name in first.variables
+    )
+
+
+def _bits(values: np.ndarray) -> tuple[Any, ...]:
+    # A string's dtype depends on whether it has been through a file.
+    if values.dtype.kind not in "biufc":
+        return values.shape, tuple(map(str, values.ravel()))
+    values = np.where(values != values, np.nan, values).astype(values.dtype)
+    return values.shape, values.dtype.str, values.tobytes()
+
+
+def _serialise(dataset: xr.Dataset, path: Path) -> bytes:
+    # Serialised in memory: a full disk then fails in a plain write, not inside HDF5.
+    encoding = {
+        name: {"zlib": True, "complevel": 1, "fletcher32": True}
+        for name, variable in dataset.variables.items()
+        if variable.size > 1 and variable.dtype.kind in "biuf"
+    }
+    clean = dataset.drop_encoding()
+    try:
+        return bytes(clean.to_netcdf(engine="h5netcdf", encoding=encoding))  # type: ignore[arg-type]
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"a table to write to {str(path)!r}",
+            f"netCDF cannot hold it ({error})",
+            "numbers, strings and arrays of them as variables and attributes",
+        ) from error
+
+
+def _replace(path: Path, content: bytes) -> Path:
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with partial.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        if partial.is_file():
+            partial.unlink(missing_ok=True)
+        raise InputError(
+            f"path {str(path)!r}",
+            f"{len(content)} bytes cannot be written there ({error.strerror or error});"
+            " complete files are untouched",
+            "a folder that can be written and has room, or the same call again "
+            "once it has",
+        ) from error
+    return path
+
+
+def _sync_folder(folder: Path) -> None:
+    # Without this a power cut can undo the rename; not every system opens folders.
+    if hasattr(os, "O_DIRECTORY"):
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def _read(path: Path) -> xr.Dataset:
+    try:
+        with xr.open_dataset(path, engine="h5netcdf") as lazy:
+            return lazy.load()
+    except _BROKEN as error:
+        raise _corrupt(path, error) from error
+
+
+def _corrupt(path: Path, error: Exception) -> InputError:
+    return InputError(
+        f"file {str(path)!r}",
+        f"it is corrupt or cut short ({str(error).splitlines()[0][:120]})",
+        "deleting it and running the same command again, which computes only it",
+    )
+
+
+def _open_folder(folder: Path) -> xr.Dataset:
+    manifest = read_manifest(folder)
+    found = sorted(folder.glob("*.nc"))
+    names = manifest["files"] if manifest else [file.name for file in found]
+    files = [folder / name for name in names if (folder / name).exists()]
+    if not files:
+        raise InputError(
+            f"folder {str(folder)!r}",
+            "no results are in it"
+            + (" yet: its sweep has finished no batch" if manifest else ""),
+            f"jaxbias.sweep(..., out={str(folder)!r})",
+        )
+    tables = [_read(file) for file in files]
+    for file, table in zip(files, tables, strict=True):
+        if manifest and table.attrs.get("frame") != manifest["frame"]:
+            raise InputError(
+                f"file {str(file)!r}",
+                "it was written by another sweep than the rest of its folder",
+                "moving it away and running the sweep again",
+            )
+        if len(files) > 1 and RUN not in table.dims:
+            raise InputError(
+                f"file {str(file)!r}",
+                f"a table without the dimension {RUN!r} cannot be joined to others",
+                f"jaxbias.open({str(file)!r})",
+            )
+    table = combine(tables) if RUN in tables[0].dims else tables[0]
+    counts = {"batches": len(names), "batches_missing": len(names) - len(files)}
+    return table.assign_attrs(counts)
