@@ -12,14 +12,14 @@ from jaxbias.networks.weights import Weights
 
 
 class Snapshot(eqx.Module):
-    """Scores, norms and output weights of a network on named rows.
+    r"""Scores, norms and output weights of a network on named rows.
 
     The integrator's reduced state and an explicit network both give one, so that
     an observable is written once. The hidden weights themselves are put together
     only when asked for:
 
-    $$W = c\\,W_0 + A^T X$$ (rows are neurons; Min, Mallada & Vidal's notation
-    transposed), with ``hidden_coefficient`` c, ``initial_hidden`` W0, ``dual`` A.
+    $$W = c\,W_0 + A^T X$$ with ``hidden_coefficient`` c, ``initial_hidden`` W0 and
+    ``dual`` A; rows of W are neurons.
 
     Attributes:
         inputs: Training rows.
@@ -30,7 +30,7 @@ class Snapshot(eqx.Module):
         centre_labels: +-1 of each centre.
         scores: ``<x_i, w_j>``, plus the hidden bias if there is one.
         centre_scores: The same at the centres.
-        norms: ``|w_j|``; of padded neurons 0.
+        norms: ``|w_j|``, or ``|(w_j, b_j)|`` with a hidden bias; of padded neurons 0.
         output: Output weights, one per neuron or one row per neuron.
         output_bias: Output bias, if there is one.
         mask: Which neurons are real; the others are padding.
@@ -119,12 +119,7 @@ def snapshot_of(
     if sample_weights is None:
         sample_weights = jnp.full((count,), 1.0 / count, hidden.dtype)
 
-    def score(rows: Array) -> Array:
-        scores = jnp.matmul(rows, hidden.T, precision="highest")
-        bias = weights.hidden_bias
-        return scores if bias is None else scores + bias[None, :]
-
-    norms = jnp.where(weights.mask, jnp.linalg.norm(hidden, axis=1), 0.0)
+    norms = jnp.where(weights.mask, weights.norms(), 0.0)
     start = initial
     balance = jnp.zeros_like(norms) if start is None else balance_constants(start)
     centres = dataset.centres
@@ -135,8 +130,8 @@ def snapshot_of(
         clusters=dataset.clusters,
         centres=centres,
         centre_labels=dataset.centre_labels,
-        scores=score(dataset.inputs),
-        centre_scores=None if centres is None else score(centres),
+        scores=weights.scores(dataset.inputs),
+        centre_scores=None if centres is None else weights.scores(centres),
         norms=norms,
         output=output,
         output_bias=weights.output_bias,
@@ -153,7 +148,7 @@ def snapshot_of(
 
 def balance_constants(weights: Weights) -> Float[Array, " neuron"]:
     """``|w_j|^2 - |v_j|^2``, computed as a product so that equal norms give 0."""
-    norms = jnp.linalg.norm(weights.hidden, axis=1)
+    norms = weights.norms()
     output = weights.output
     sizes = jnp.abs(output) if output.ndim == 1 else jnp.linalg.norm(output, axis=1)
     return jax.lax.stop_gradient((norms - sizes) * (norms + sizes))

@@ -1,0 +1,299 @@
+r"""The exact reduced form: scores, dual coefficients and output weights.
+
+With rows ``x_i``, K = X X^T, ``e_i = -omega_i dl/dyhat_i``, unit scores
+``r = Z/|w|`` and an activation that is homogeneous of degree p, the flow of
+``f(x) = sum_j v_j |w_j| psi(<x, w_j>/|w_j|)`` is
+
+$$Z' = K S + d Z, \quad A' = S + d A, \quad v' = m,$$
+$$S_{ij} = e_i v_j \psi'(r_{ij}), \quad m_j = |w_j| \sum_i e_i \psi(r_{ij}), \quad
+d_j = (1-p) \frac{v_j m_j}{|w_j|^2},$$
+
+and ``W = c W0 + A^T X`` (rows are neurons) with ``c = (|w0|/|w|)^(p-1)``: one
+n x n x h product an evaluation. A hidden bias is the weight of a constant input, so
+rows become (x, 1). W is never solved for, so a singular K is harmless. The share c
+is the orthogonal-complement law of the flow: what no row sees shrinks as the neuron
+grows.
+"""
+
+from typing import NamedTuple
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
+
+from jaxbias.dynamics.flow import Problem
+from jaxbias.dynamics.snapshot import Snapshot, balance_constants
+from jaxbias.dynamics.system import (
+    AbstractSystem,
+    bias_error,
+    classify_kinks,
+    output_error,
+    output_sizes,
+    prediction_error,
+    root_mean_square,
+    slope_jump,
+)
+from jaxbias.networks.weights import Weights
+
+
+class ReducedState(NamedTuple):
+    """Scores Z, dual coefficients A, output weights v, and what no law gives."""
+
+    scores: Float[Array, "sample neuron"]
+    dual: Float[Array, "sample neuron"]
+    output: Array
+    norms: Float[Array, " neuron"] | None
+    output_bias: Array | None
+
+
+class ReducedSystem(AbstractSystem):
+    """The flow in scores: needs bias-free hidden units, pays off for n < 2D."""
+
+    problem: Problem
+    inputs: Float[Array, "sample feature"]
+    hidden: Float[Array, "neuron feature"]
+    gram: Float[Array, "sample sample"]
+    initial_norms: Float[Array, " neuron"]
+    balance: Float[Array, " neuron"]
+    mask: Bool[Array, " neuron"]
+    carries_norms: bool = eqx.field(static=True)
+
+    def __init__(self, problem: Problem):
+        activation, initial = problem.activation, problem.initial
+        inputs = with_constant(problem.dataset.inputs, initial)
+        self.problem = problem
+        self.inputs = inputs
+        self.hidden = initial.hidden
+        if initial.hidden_bias is not None:
+            bias = initial.hidden_bias[:, None]
+            self.hidden = jnp.concatenate([initial.hidden, bias], axis=1)
+        self.gram = jnp.matmul(inputs, inputs.T, precision="highest")
+        self.initial_norms = initial.norms()
+        balanced = jnp.zeros_like(self.initial_norms)
+        self.balance = balanced if problem.balanced else balance_constants(initial)
+        self.mask = initial.mask
+        curved = activation.normalised and activation.degree != 1
+        self.carries_norms = not problem.output_trained or (
+            curved and not problem.balanced
+        )
+
+    def start(self) -> ReducedState:
+        """State at time 0: scores of the initial weights, no dual coefficients."""
+        initial = self.problem.initial
+        scores = jnp.matmul(self.inputs, self.hidden.T, precision="highest")
+        return ReducedState(
+            scores=scores,
+            dual=jnp.zeros_like(scores),
+            output=initial.output,
+            norms=self.initial_norms if self.carries_norms else None,
+            output_bias=initial.output_bias,
+        )
+
+    def norms(self, state: ReducedState) -> Float[Array, " neuron"]:
+        """``|w_j|``: carried, or read off the output weights by balance."""
+        if state.norms is not None:
+            return state.norms
+        if self.problem.balanced:
+            return output_sizes(state.output)
+        sizes = output_sizes(state.output)
+        start = output_sizes(self.problem.initial.output)
+        # Normalised units conserve |w|^2 - v^2, powers |w|^2 - p v^2.
+        activation = self.problem.activation
+        factor = 1.0 if activation.normalised else activation.degree
+        gained = factor * (sizes - start) * (sizes + start)
+        return jnp.sqrt(jnp.maximum(jnp.square(self.initial_norms) + gained, 0.0))
+
+    def _features(self, state: ReducedState):
+        """Responses, slopes of psi at the unit scores, and safe norms."""
+        activation = self.problem.activation
+        if not activation.normalised or activation.degree == 1:
+            return activation.value(state.scores), activation.slope(state.scores), None
+        norms = self.norms(state)
+        norms = jnp.where(norms > 0, norms, 1.0)
+        unit = state.scores * (1.0 / norms)[None, :]
+        responses = activation.value(unit) * norms[None, :]
+        return responses, activation.slope(unit), norms
+
+    def _residuals(self, state: ReducedState, responses: Array) -> Array:
+        """``e_i``, one per row or one row per row and class."""
+        problem = self.problem
+        outputs = add_bias(
+            jnp.matmul(responses, state.output, precision="highest"),
+            state.output_bias,
+        )
+        slopes = problem.loss.slope(outputs, problem.dataset.labels)
+        weights = problem.sample_weights
+        return -slopes * (weights if slopes.ndim == 1 else weights[:, None])
+
+    def velocity(self, state: ReducedState) -> ReducedState:
+        """Right-hand side of the reduced flow."""
+        responses, slopes, norms = self._features(state)
+        residuals = self._residuals(state, responses)
+        signal = slopes * per_neuron(residuals, state.output)
+        growth = jnp.matmul(responses.T, residuals, precision="highest")
+        scores = jnp.matmul(self.gram, signal, precision="highest")
+        dual = signal
+        if norms is not None:
+            degree = self.problem.activation.degree
+            # Divided one norm at a time: their product underflows at tiny scales.
+            ratio = inner(over(state.output, norms), over(growth, norms))
+            decay = (1.0 - degree) * ratio
+            scores = scores + decay[None, :] * state.scores
+            dual = dual + decay[None, :] * state.dual
+        norm_growth = None
+        if state.norms is not None:
+            safe = jnp.where(state.norms > 0, state.norms, 1.0)
+            norm_growth = inner(over(growth, safe), state.output)
+        trained = self.problem.output_trained
+        return ReducedState(
+            scores=scores,
+            dual=dual,
+            output=growth if trained else jnp.zeros_like(state.output),
+            norms=norm_growth,
+            output_bias=None
+            if state.output_bias is None
+            else jnp.sum(residuals, axis=0),
+        )
+
+    def error_ratio(
+        self, new: ReducedState, error: ReducedState, rtol: Array
+    ) -> Float[Array, ""]:
+        """Error norm: output weights; scores by neuron rms where p > 1.
+
+        At p = 1 scores sit on the kink (sliding) and only the output weights are
+        controlled. With a frozen output layer norms and predictions are.
+        """
+        problem = self.problem
+        floor = 0.1 * jnp.sqrt(jnp.maximum(self.balance, 0.0))
+        parts = []
+        if problem.output_trained:
+            ratios = output_error(new.output, error.output, floor, rtol)
+            parts.append((ratios, self.mask))
+        else:
+            assert new.norms is not None
+            assert error.norms is not None
+            norms = output_error(new.norms, error.norms, jnp.zeros_like(floor), rtol)
+            parts.append((norms, self.mask))
+            embedded = subtract(new, error)
+            predictions = self._predictions(new)
+            ratios = prediction_error(predictions, self._predictions(embedded), rtol)
+            parts.append((ratios, None))
+        if problem.activation.degree > 1:
+            size = jnp.sqrt(jnp.mean(jnp.square(new.scores), axis=0))
+            size = jnp.where(size > 0, size, 1.0)
+            ratios = error.scores / (rtol * size)[None, :]
+            parts.append((ratios, self.mask[None, :]))
+        if new.output_bias is not None:
+            assert error.output_bias is not None
+            parts.append((bias_error(new.output_bias, error.output_bias, rtol), None))
+        return root_mean_square(parts)
+
+    def _predictions(self, state: ReducedState) -> Array:
+        responses, _, _ = self._features(state)
+        outputs = jnp.matmul(responses, state.output, precision="highest")
+        return add_bias(outputs, state.output_bias)
+
+    def kinks(
+        self, old: ReducedState, velocity: ReducedState, new: ReducedState
+    ) -> Float[Array, "2"]:
+        """Fractions of attractive and repelling meetings with the kink."""
+        responses, _, _ = self._features(old)
+        residuals = self._residuals(old, responses)
+        step = slope_jump(self.problem.activation)
+        jump = step * per_neuron(residuals, old.output)
+        jump = jnp.diagonal(self.gram)[:, None] * jump
+        return classify_kinks(old.scores, new.scores, velocity.scores, jump, self.mask)
+
+    def _kept(self, state: ReducedState) -> Float[Array, " neuron"]:
+        """c, the share of the initial weights that is left."""
+        activation = self.problem.activation
+        if not activation.normalised or activation.degree == 1:
+            return jnp.ones_like(self.initial_norms)
+        norms = self.norms(state)
+        ratio = self.initial_norms / jnp.where(norms > 0, norms, 1.0)
+        return ratio ** (activation.degree - 1.0)
+
+    def snapshot(self, state: ReducedState) -> Snapshot:
+        """What an observable may see; weights are recovered only on demand."""
+        problem, dataset = self.problem, self.problem.dataset
+        kept = self._kept(state)
+        centre_scores = None
+        if dataset.centres is not None:
+            centres = with_constant(dataset.centres, problem.initial)
+            start = jnp.matmul(centres, self.hidden.T, precision="highest")
+            overlap = jnp.matmul(centres, self.inputs.T, precision="highest")
+            moved = jnp.matmul(overlap, state.dual, precision="highest")
+            centre_scores = kept[None, :] * start + moved
+        return Snapshot(
+            inputs=dataset.inputs,
+            labels=dataset.labels,
+            sample_weights=problem.sample_weights,
+            clusters=dataset.clusters,
+            centres=dataset.centres,
+            centre_labels=dataset.centre_labels,
+            scores=state.scores,
+            centre_scores=centre_scores,
+            norms=self.norms(state),
+            output=state.output,
+            output_bias=state.output_bias,
+            mask=self.mask,
+            balance=self.balance,
+            initial_hidden=problem.initial.hidden,
+            hidden_coefficient=kept,
+            dual=state.dual,
+            hidden=None,
+            activation=problem.activation,
+            loss=problem.loss,
+        )
+
+    def weights(self, state: ReducedState) -> Weights:
+        """The network: ``W = c W0 + A^T X``."""
+        moved = jnp.matmul(state.dual.T, self.inputs, precision="highest")
+        hidden = self._kept(state)[:, None] * self.hidden + moved
+        biased = self.problem.initial.hidden_bias is not None
+        return Weights(
+            hidden=hidden[:, :-1] if biased else hidden,
+            output=state.output,
+            hidden_bias=hidden[:, -1] if biased else None,
+            output_bias=state.output_bias,
+            mask=self.mask,
+        )
+
+
+def with_constant(rows: Array, initial: Weights) -> Float[Array, "row feature"]:
+    """The rows, with a constant input appended where the hidden units have a bias."""
+    return (
+        rows
+        if initial.hidden_bias is None
+        else jnp.pad(rows, ((0, 0), (0, 1)), constant_values=1.0)
+    )
+
+
+def add_bias(outputs: Array, bias: Array | None) -> Array:
+    """Outputs plus the output bias, if there is one."""
+    if bias is None:
+        return outputs
+    return outputs + (bias if outputs.ndim == 1 else bias[None, :])
+
+
+def per_neuron(residuals: Array, output: Array) -> Float[Array, "sample neuron"]:
+    """``sum_c e_ic v_jc``."""
+    if output.ndim == 1:
+        return residuals[:, None] * output[None, :]
+    return jnp.matmul(residuals, output.T, precision="highest")
+
+
+def inner(left: Array, right: Array) -> Float[Array, " neuron"]:
+    """Product of two output-shaped arrays, summed over classes."""
+    return left * right if left.ndim == 1 else jnp.sum(left * right, axis=1)
+
+
+def over(output: Array, norms: Array) -> Array:
+    """An output-shaped array divided by a number for each neuron."""
+    return output / (norms if output.ndim == 1 else norms[:, None])
+
+
+def subtract(left: ReducedState, right: ReducedState) -> ReducedState:
+    """Difference of two states."""
+    pairs = zip(left, right, strict=True)
+    return ReducedState(*(None if a is None else a - b for a, b in pairs))

@@ -1,0 +1,146 @@
+"""The flow in the weights themselves, by automatic differentiation.
+
+It takes what the reduced form cannot: hidden biases, and more rows than twice the
+dimension. It shares no formula with the reduced form, so each checks the other.
+"""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from jaxbias.dynamics.flow import Problem
+from jaxbias.dynamics.snapshot import Snapshot, balance_constants, snapshot_of
+from jaxbias.dynamics.system import (
+    AbstractSystem,
+    bias_error,
+    classify_kinks,
+    output_error,
+    prediction_error,
+    root_mean_square,
+    slope_jump,
+)
+from jaxbias.networks.weights import Weights, predict
+
+
+class RawSystem(AbstractSystem):
+    """Gradient flow on the weights."""
+
+    problem: Problem
+
+    def start(self) -> Weights:
+        """Weights at time 0."""
+        return self.problem.initial
+
+    def _loss(self, weights: Weights) -> Float[Array, ""]:
+        problem = self.problem
+        outputs = predict(weights, problem.activation, problem.dataset.inputs)
+        values = problem.loss.value(outputs, problem.dataset.labels)
+        return jnp.sum(problem.sample_weights * values)
+
+    def velocity(self, state: Weights) -> Weights:
+        """``-grad L``; zero for padding and for a frozen output layer."""
+        moving, fixed = eqx.partition(state, eqx.is_inexact_array)
+        gradient = jax.grad(lambda w: self._loss(eqx.combine(w, fixed)))(moving)
+        hidden = jnp.where(state.mask[:, None], -gradient.hidden, 0.0)
+        if self.problem.output_trained:
+            rows = state.mask if state.output.ndim == 1 else state.mask[:, None]
+            output = jnp.where(rows, -gradient.output, 0.0)
+        else:
+            output = jnp.zeros_like(state.output)
+        hidden_bias = None
+        if state.hidden_bias is not None:
+            hidden_bias = jnp.where(state.mask, -gradient.hidden_bias, 0.0)
+        return Weights(
+            hidden=hidden,
+            output=output,
+            hidden_bias=hidden_bias,
+            output_bias=None if state.output_bias is None else -gradient.output_bias,
+            mask=state.mask,
+        )
+
+    def error_ratio(
+        self, new: Weights, error: Weights, rtol: Array
+    ) -> Float[Array, ""]:
+        """The reduced form's norm, with rows of W for columns of Z."""
+        problem = self.problem
+        balance = balance_constants(problem.initial)
+        floor = 0.1 * jnp.sqrt(jnp.maximum(balance, 0.0))
+        mask, parts = new.mask, []
+        size = jnp.sqrt(jnp.mean(jnp.square(new.hidden), axis=1))
+        size = jnp.where(size > 0, size, 1.0)
+        if problem.output_trained:
+            ratios = output_error(new.output, error.output, floor, rtol)
+            parts.append((ratios, mask))
+        else:
+            inputs, activation = problem.dataset.inputs, problem.activation
+            lower = subtract(new, error)
+            norms = new.norms()
+            ratios = output_error(
+                norms, norms - lower.norms(), jnp.zeros_like(norms), rtol
+            )
+            parts.append((ratios, mask))
+            predictions = predict(new, activation, inputs)
+            ratios = prediction_error(
+                predictions, predict(lower, activation, inputs), rtol
+            )
+            parts.append((ratios, None))
+        if problem.activation.degree > 1:
+            parts.append((error.hidden / (rtol * size)[:, None], mask[:, None]))
+            if new.hidden_bias is not None:
+                assert error.hidden_bias is not None
+                scale = jnp.maximum(jnp.abs(new.hidden_bias), size)
+                parts.append((error.hidden_bias / (rtol * scale), mask))
+        if new.output_bias is not None:
+            assert error.output_bias is not None
+            parts.append((bias_error(new.output_bias, error.output_bias, rtol), None))
+        return root_mean_square(parts)
+
+    def kinks(self, old: Weights, velocity: Weights, new: Weights) -> Float[Array, "2"]:
+        """Fractions of attractive and repelling meetings with the kink."""
+        problem = self.problem
+        inputs = problem.dataset.inputs
+        outputs = predict(old, problem.activation, inputs)
+        slopes = problem.loss.slope(outputs, problem.dataset.labels)
+        weights = problem.sample_weights
+        residuals = -slopes * (weights if slopes.ndim == 1 else weights[:, None])
+        if residuals.ndim == 1:
+            driven = residuals[:, None] * old.output[None, :]
+        else:
+            driven = jnp.matmul(residuals, old.output.T, precision="highest")
+        squares = jnp.sum(jnp.square(inputs), axis=1)
+        if old.hidden_bias is not None:
+            squares = squares + 1.0
+        jump = slope_jump(problem.activation) * driven * squares[:, None]
+        return classify_kinks(
+            old.scores(inputs),
+            new.scores(inputs),
+            velocity.scores(inputs),
+            jump,
+            old.mask,
+        )
+
+    def snapshot(self, state: Weights) -> Snapshot:
+        """What an observable may see."""
+        problem = self.problem
+        return snapshot_of(
+            state,
+            problem.activation,
+            problem.dataset,
+            problem.loss,
+            problem.sample_weights,
+            problem.initial,
+        )
+
+    def weights(self, state: Weights) -> Weights:
+        """The state is the network."""
+        return state
+
+
+def subtract(left: Weights, right: Weights) -> Weights:
+    """Difference of two sets of weights; the mask stays."""
+
+    def leaf(a, b):
+        return a - b if eqx.is_inexact_array(a) else a
+
+    return jax.tree.map(leaf, left, right)

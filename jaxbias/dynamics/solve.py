@@ -1,0 +1,100 @@
+"""Solve a flow: choose the form, run the integrator, keep the observables."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax.numpy as jnp
+
+from jaxbias._checks import one_of
+from jaxbias.dynamics import adaptive, fixed_step
+from jaxbias.dynamics.adaptive import Adaptive
+from jaxbias.dynamics.fixed_step import FixedStep
+from jaxbias.dynamics.flow import Problem
+from jaxbias.dynamics.gram import ReducedSystem
+from jaxbias.dynamics.raw import RawSystem
+from jaxbias.dynamics.schedule import checked
+from jaxbias.dynamics.snapshot import Snapshot
+from jaxbias.dynamics.system import AbstractSystem
+from jaxbias.dynamics.trajectory import Trajectory
+
+
+def choose_form(problem: Problem, form: str = "auto") -> str:
+    """``reduced`` where it is exact and cheaper (n < 2D), else ``raw``."""
+    one_of("form", form, ("auto", "reduced", "raw"))
+    if form != "auto":
+        return form
+    rows, dim = problem.dataset.inputs.shape
+    return "reduced" if rows < 2 * dim else "raw"
+
+
+def make_system(problem: Problem, form: str = "auto") -> AbstractSystem:
+    """The problem in the variables of this form."""
+    reduced = choose_form(problem, form) == "reduced"
+    return ReducedSystem(problem) if reduced else RawSystem(problem)
+
+
+def solve(
+    problem: Problem,
+    times: Any,
+    observe: Mapping[str, Callable[[Snapshot], Any]] | None = None,
+    integrator: Adaptive | FixedStep | None = None,
+    form: str = "auto",
+) -> Trajectory:
+    """Run a gradient flow; may be called under jit and vmap.
+
+    Args:
+        problem: The flow as arrays; its precision is the run's.
+        times: Increasing times (not traced) at which to observe; the last one ends
+            the run.
+        observe: Named functions of a snapshot.
+        integrator: ``Adaptive()`` if not given.
+        form: ``auto``, ``reduced`` or ``raw``.
+
+    Returns:
+        The trajectory. A run that does not finish says so in its status; it
+        does not raise.
+
+    Raises:
+        InputError: If times, form or integrator cannot work.
+    """
+    times = checked(times)
+    integrator = Adaptive() if integrator is None else integrator
+    observe = dict(observe or {})
+    form = choose_form(problem, form)
+    system = make_system(problem, form)
+    dtype = problem.dataset.inputs.dtype
+    kinked = problem.activation.smoothness == 0
+
+    def record(state):
+        snapshot = system.snapshot(state)
+        values = {name: function(snapshot) for name, function in observe.items()}
+        return {name: jnp.asarray(v).astype(dtype) for name, v in values.items()}
+
+    if isinstance(integrator, Adaptive):
+        values, state, status, statistics = adaptive.integrate(
+            system,
+            jnp.asarray(times, dtype),
+            record,
+            integrator.tolerance(problem.activation.degree),
+            integrator.max_steps,
+            kinked=kinked,
+        )
+    else:
+        values, state, status, statistics = fixed_step.integrate(
+            system,
+            integrator.counts(times),
+            record,
+            integrator.method,
+            integrator.step,
+            dtype,
+            kinked=kinked,
+        )
+    return Trajectory(
+        times=jnp.asarray(times, dtype),
+        observables=values,
+        status=status,
+        statistics=statistics,
+        final=system.weights(state),
+        activation=problem.activation,
+        form=form,
+    )
