@@ -1,4 +1,4 @@
-r"""Losses of one sample, their slopes, and the factor $s_0$ of the early-phase clock."""
+r"""Losses of one sample, their slopes, and the factor $s_0$ of the early clock."""
 
 import abc
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float, Shaped
+from jaxtyping import Array, Bool, Float, Shaped
 
 from jaxbias._checks import InputError, one_of
 
@@ -39,7 +39,7 @@ class Loss(abc.ABC):
     def slope(
         self, outputs: Float[Array, "*shape"], labels: Shaped[Array, "..."]
     ) -> Float[Array, "*shape"]:
-        r"""$\partial\ell/\partial\hat y$ at every sample, in the shape of ``outputs``."""
+        r"""$\partial\ell/\partial\hat y$ a sample, in the shape of ``outputs``."""
 
 
 @dataclass(frozen=True)
@@ -159,3 +159,13 @@ def named(loss: Any) -> Loss:
         return loss
     one_of("loss", loss, LOSSES)
     return LOSSES[loss]
+
+
+def correct(
+    outputs: Float[Array, " sample"] | Float[Array, "sample class"],
+    labels: Shaped[Array, " sample"],
+) -> Bool[Array, " sample"]:
+    r"""Whether $y\hat y > 0$ (ties are errors), or the largest output is the class."""
+    if outputs.ndim == 1:
+        return labels * outputs > 0
+    return jnp.argmax(outputs, axis=-1).astype(labels.dtype) == labels

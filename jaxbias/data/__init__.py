@@ -1,4 +1,6 @@
 """Data models and real datasets."""
 
 from jaxbias.data.clusters import OrthonormalClusters as OrthonormalClusters
-from jaxbias.data.dataset import Dataset as Dataset, from_arrays as from_arrays
+from jaxbias.data.dataset import Dataset as Dataset
+from jaxbias.data.dataset import from_arrays as from_arrays
+from jaxbias.data.images import digits as digits

@@ -69,6 +69,7 @@ class OrthonormalClusters:
             )
         positive_int("positive", self.positive)
         nonnegative("noise", self.noise)
+        object.__setattr__(self, "noise", float(self.noise))
         one_of("scaling", self.scaling, ("unit", "sqrt_dim"))
         one_of("sizes", self.sizes, ("balanced", "random"))
 

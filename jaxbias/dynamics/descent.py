@@ -101,8 +101,11 @@ def _train(
         measured, gradient = jax.value_and_grad(objective, has_aux=True)(
             parameters, dataset.inputs[rows], dataset.labels[rows]
         )
-        update, memory = optimiser.update(gradient, memory, parameters)
-        return (optax.apply_updates(parameters, update), memory), measured
+        # optax itself mixes types (Adam's bias correction), which strict mode refuses.
+        with jax.numpy_dtype_promotion("standard"):
+            update, memory = optimiser.update(gradient, memory, parameters)
+            parameters = optax.apply_updates(parameters, update)
+        return (parameters, memory), measured
 
     def epoch(state, number):
         order = jnp.arange(dataset.samples)

@@ -58,6 +58,7 @@ class Balanced(Initialization):
 
     def __post_init__(self):
         positive_scale("scale", self.scale)
+        object.__setattr__(self, "scale", float(self.scale))
         nonnegative("nudge", self.nudge)
         if self.nudge > 1:
             raise InputError(
@@ -91,6 +92,7 @@ class Unbalanced(Initialization):
 
     def __post_init__(self):
         positive_scale("scale", self.scale)
+        object.__setattr__(self, "scale", float(self.scale))
         if self.output_scale is not None:
             positive_scale("output_scale", self.output_scale)
 
@@ -127,7 +129,7 @@ def balanced(scale: float, nudge: float = 0.0, shape: str = "entries") -> Balanc
 
 
 def unbalanced(scale: float, output_scale: float | None = None) -> Unbalanced:
-    r"""Entries of $W$ are $N(0, \text{scale}^2)$, of $v$ $N(0, \text{output\_scale}^2)$.
+    r"""Gaussian entries: $W$ of size ``scale``, $v$ of size ``output_scale``.
 
     The output scale is ``scale`` when left out, as in the authors' experiments; then
     $\|w_j\| \gg |v_j|$ and the sign of $v_j$ may flip early.
