@@ -29,7 +29,7 @@ class Adaptive(eqx.Module):
     """Adaptive steps.
 
     Args:
-        rtol: Relative tolerance of the controlled quantities; if not given, 0.03
+        rtol: Relative tolerance of the controlled quantities; if not given, 0.02
             at p = 1 and 0.01 otherwise, which give predictions to about 1e-3.
         max_steps: Attempted steps after which a run stops with
             ``Status.MAX_STEPS``.
@@ -52,7 +52,7 @@ class Adaptive(eqx.Module):
         """The tolerance for an activation of this degree."""
         if self.rtol is not None:
             return self.rtol
-        return 0.03 if degree == 1 else 0.01
+        return 0.02 if degree == 1 else 0.01
 
 
 class Loop(NamedTuple):

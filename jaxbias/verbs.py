@@ -1,0 +1,69 @@
+"""The verbs of the top level that join several floors."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Key
+
+from jaxbias.dynamics.adaptive import Adaptive
+from jaxbias.dynamics.fixed_step import FixedStep
+from jaxbias.dynamics.flow import GradientFlow
+from jaxbias.dynamics.solve import solve
+from jaxbias.dynamics.trajectory import Trajectory
+from jaxbias.observables import resolve
+
+
+def gradient_flow(
+    flow: GradientFlow,
+    *,
+    times: Any,
+    key: Key[Array, ""],
+    observe: Sequence[str] = ("loss",),
+    integrator: Adaptive | FixedStep | None = None,
+    form: str = "auto",
+    dtype: str | None = None,
+) -> Trajectory:
+    """Draw a problem and run its gradient flow.
+
+    Args:
+        flow: The problem's specification.
+        times: Increasing times at which to observe; the last one ends the run.
+        key: Data and initial weights are drawn from it; the same key gives the same
+            problem in either precision, alone or in a batch.
+        observe: Names of observables.
+        integrator: ``Adaptive()`` if not given.
+        form: ``auto``, ``reduced`` or ``raw``.
+        dtype: ``float32`` or ``float64``; JAX's default float if not given.
+
+    Returns:
+        The trajectory. Look at ``finished`` before using its numbers.
+
+    Raises:
+        InputError: If a name is unknown or the inputs cannot work.
+
+    Example:
+        >>> import jax, jaxbias as jb
+        >>> clusters = jb.data.OrthonormalClusters(
+        ...     dim=60, clusters=4, positive=2, noise=0.1)
+        >>> network = jb.networks.TwoLayer(width=30)
+        >>> flow = jb.dynamics.GradientFlow(network, clusters, samples=40)
+        >>> run = jb.gradient_flow(flow, times=[100.0], key=jax.random.key(0))
+        >>> run.finished
+        True
+    """
+    observables = {name: o.function for name, o in resolve(list(observe)).items()}
+    problem = flow.problem(key, dtype=dtype)
+    integrator = Adaptive() if integrator is None else integrator
+    if isinstance(integrator, Adaptive):
+        # As an array, a new tolerance is not a new program.
+        tolerance = integrator.tolerance(problem.activation.degree)
+        dtype = problem.dataset.inputs.dtype
+        integrator = Adaptive(jnp.asarray(tolerance, dtype), integrator.max_steps)
+    return _solve(problem, tuple(map(float, times)), observables, integrator, form)
+
+
+@eqx.filter_jit
+def _solve(problem, times, observables, integrator, form):
+    return solve(problem, times, observables, integrator, form)
