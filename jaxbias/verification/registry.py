@@ -1,0 +1,93 @@
+"""The ledger: every claim, found by id, by prefix or by study."""
+
+import difflib
+from collections.abc import Iterable
+from functools import cache
+
+from jaxbias._checks import InputError
+from jaxbias.theory import centre_radii
+from jaxbias.theory._claim import Claim
+from jaxbias.theory.statistics import corrected_alpha
+
+_MODULES = (centre_radii,)
+
+
+@cache
+def ledger() -> dict[str, Claim]:
+    """All claims by id, in the order of the ledger."""
+    claims: dict[str, Claim] = {}
+    for module in _MODULES:
+        for claim in module.CLAIMS:
+            if claim.id in claims:
+                raise InputError(
+                    f"two claims named {claim.id}", "an id names one", "another id"
+                )
+            claims[claim.id] = claim
+    return claims
+
+
+def stochastic_claims() -> int:
+    """M: the number of claims in the ledger whose verdict chance enters."""
+    return max(1, sum(claim.stochastic for claim in ledger().values()))
+
+
+def level() -> float:
+    """alpha_c, the level of every conclusive stochastic verdict."""
+    return corrected_alpha(stochastic_claims())
+
+
+def select(targets: str | Iterable[str] | None = None) -> list[Claim]:
+    """Claims named by full id, study, or prefix of an id, in the ledger's order.
+
+    Raises:
+        InputError: a target names none; close matches are offered.
+    """
+    claims = ledger()
+    if targets is None:
+        return list(claims.values())
+    wanted: set[str] = set()
+    for target in [targets] if isinstance(targets, str) else targets:
+        found = {
+            claim.id
+            for claim in claims.values()
+            if claim.id == target or claim.study == target
+        } or {name for name in claims if name.startswith(target) and target}
+        if not found:
+            raise _unknown(target, claims)
+        wanted |= found
+    return [claim for name, claim in claims.items() if name in wanted]
+
+
+def _unknown(target: str, claims: dict[str, Claim]) -> InputError:
+    studies = sorted({claim.study for claim in claims.values()})
+    names = [*claims, *studies]
+    close = difflib.get_close_matches(target, names, n=3, cutoff=0.5)
+    if not close:
+        # A bare name without its source is the commonest slip.
+        tails = {name.rpartition("/")[2]: name for name in names}
+        close = [
+            tails[tail]
+            for tail in difflib.get_close_matches(
+                target.rpartition("/")[2], tails, n=3, cutoff=0.4
+            )
+        ]
+    return InputError(
+        f"claim {target!r}",
+        f"the ledger has no claim, study or prefix of that name ({len(claims)} claims)",
+        " or ".join(f"verify({name!r})" for name in close or studies),
+    )
+
+
+def catalogue() -> list[dict[str, str]]:
+    """The ledger as plain data: id, statement, source, kind, expected, study."""
+    return [
+        {
+            "id": claim.id,
+            "statement": claim.statement,
+            "source": str(claim.source),
+            "kind": claim.kind,
+            "expected": claim.expected,
+            "study": claim.study,
+        }
+        for claim in ledger().values()
+    ]
