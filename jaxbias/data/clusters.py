@@ -46,7 +46,7 @@ class OrthonormalClusters:
     dim: int
     clusters: int
     positive: int
-    noise: float
+    noise: float | int
     scaling: str = "unit"
     rotated: bool = False
     sizes: str = "balanced"
@@ -117,7 +117,7 @@ class OrthonormalClusters:
         samples: int,
         *,
         key: Key[Array, ""],
-        noise: float | Real[Array, ""] | None = None,
+        noise: float | int | Real[Array, ""] | None = None,
         dtype: Any = None,
         centres: Float[Array, "cluster feature"] | None = None,
     ) -> Dataset:

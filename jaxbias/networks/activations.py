@@ -79,7 +79,7 @@ def _power_slope(c: Array, exponent: float) -> Array:
     return exponent * _power(c, exponent - 1)
 
 
-def _check_exponent(exponent: float) -> float:
+def _check_exponent(exponent: float | int) -> float:
     at_least(
         "exponent",
         exponent,
@@ -122,7 +122,7 @@ class LeakyReLU(Activation):
         InputError: when the leak is outside [0, 1].
     """
 
-    leak: float = 0.01
+    leak: float | int = 0.01
 
     def __post_init__(self):
         at_least("leak", self.leak, 0.0)
@@ -168,7 +168,7 @@ class PReLU(Activation):
         min-vidal-2024; min-vidal-2025, section 2.
     """
 
-    exponent: float = 3.0
+    exponent: float | int = 3.0
 
     def __post_init__(self):
         object.__setattr__(self, "exponent", _check_exponent(self.exponent))
@@ -202,7 +202,7 @@ class Power(Activation):
         InputError: when the exponent is below 1 or undefined.
     """
 
-    exponent: float = 3.0
+    exponent: float | int = 3.0
 
     def __post_init__(self):
         object.__setattr__(self, "exponent", _check_exponent(self.exponent))

@@ -51,7 +51,7 @@ def averaged_classifier(
 def per_centre_classifier(
     centres: Float[Array, "cluster feature"],
     centre_labels: Float[Array, " cluster"],
-    exponent: float,
+    exponent: float | int,
     amplitudes: Float[Array, " cluster"] | None = None,
 ) -> tuple[Weights, PReLU]:
     r"""$F^{(p)}(x) = \sum_k s_k\,\sigma(\langle x, \mu_k\rangle)^p$: a neuron a centre.
@@ -107,7 +107,7 @@ def bayes_score(
     inputs: Float[Array, "sample feature"],
     centres: Float[Array, "cluster feature"],
     centre_labels: Float[Array, " cluster"],
-    deviation: float | Real[Array, ""],
+    deviation: float | int | Real[Array, ""],
 ) -> Float[Array, " sample"]:
     r"""Log-odds of the class under equally likely Gaussian clusters, times $\tau^2$.
 

@@ -21,7 +21,7 @@ class Initialization(abc.ABC):
     Neuron j draws from its own key alone, and every draw is made in float32 and cast.
     """
 
-    scale: float
+    scale: float | int
 
     @abc.abstractmethod
     def hidden(
@@ -29,7 +29,7 @@ class Initialization(abc.ABC):
         keys: Key[Array, " neuron"],
         dim: int,
         *,
-        scale: float | Real[Array, ""],
+        scale: float | int | Real[Array, ""],
         signs: Float[Array, " neuron"] | Float[Array, "neuron class"],
         centres: Float[Array, "cluster feature"] | None,
         centre_labels: Float[Array, " cluster"] | None,
@@ -43,7 +43,7 @@ class Initialization(abc.ABC):
         keys: Key[Array, " neuron"],
         hidden: Float[Array, "neuron feature"],
         signs: Float[Array, " neuron"] | Float[Array, "neuron class"],
-        scale: float | Real[Array, ""],
+        scale: float | int | Real[Array, ""],
     ) -> Float[Array, " neuron"] | Float[Array, "neuron class"]:
         """Output weights; ``signs`` are +-1 or unit vectors over the classes."""
 
@@ -52,8 +52,8 @@ class Initialization(abc.ABC):
 class Balanced(Initialization):
     r"""$|v_j| = \|w_j\|$ exactly, with random signs; see :func:`balanced`."""
 
-    scale: float
-    nudge: float = 0.0
+    scale: float | int
+    nudge: float | int = 0.0
     shape: str = "entries"
 
     def __post_init__(self):
@@ -87,8 +87,8 @@ class Balanced(Initialization):
 class Unbalanced(Initialization):
     """Independent Gaussian entries in both layers; see :func:`unbalanced`."""
 
-    scale: float
-    output_scale: float | None = None
+    scale: float | int
+    output_scale: float | int | None = None
 
     def __post_init__(self):
         positive_scale("scale", self.scale)
@@ -108,7 +108,9 @@ class Unbalanced(Initialization):
         return gauss * jnp.asarray(size).astype(hidden.dtype)
 
 
-def balanced(scale: float, nudge: float = 0.0, shape: str = "entries") -> Balanced:
+def balanced(
+    scale: float | int, nudge: float | int = 0.0, shape: str = "entries"
+) -> Balanced:
     r"""Small balanced start: $|v_j| = \|w_j\|$, signs fair and independent.
 
     Args:
@@ -128,7 +130,9 @@ def balanced(scale: float, nudge: float = 0.0, shape: str = "entries") -> Balanc
     return Balanced(scale, nudge, shape)
 
 
-def unbalanced(scale: float, output_scale: float | None = None) -> Unbalanced:
+def unbalanced(
+    scale: float | int, output_scale: float | int | None = None
+) -> Unbalanced:
     r"""Gaussian entries: $W$ of size ``scale``, $v$ of size ``output_scale``.
 
     The output scale is ``scale`` when left out, as in the authors' experiments; then

@@ -123,7 +123,7 @@ class TwoLayer:
         dim: int,
         *,
         width: int | Int[Array, ""] | None = None,
-        scale: float | Real[Array, ""] | None = None,
+        scale: float | int | Real[Array, ""] | None = None,
         centres: Float[Array, "cluster feature"] | None = None,
         centre_labels: Float[Array, " cluster"] | None = None,
         padded: int | None = None,
