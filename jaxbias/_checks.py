@@ -6,7 +6,8 @@ import numbers
 from collections.abc import Iterable
 from typing import Any
 
-import numpy as np
+# NumPy is imported where it is used: the command line names its errors with this
+# module, and half of the time of `jaxbias --help` would be NumPy's.
 
 
 class InputError(ValueError):
@@ -25,7 +26,9 @@ class InputError(ValueError):
 
 def is_concrete(value: Any) -> bool:
     """Whether a value is known now: a number or a NumPy array, not a traced array."""
-    return isinstance(value, numbers.Number | np.ndarray | np.generic)
+    import numpy as np
+
+    return isinstance(value, numbers.Number | str | np.ndarray | np.generic)
 
 
 def positive_int(name: str, value: Any) -> None:
@@ -48,13 +51,16 @@ def at_least(name: str, value: Any, bound: float, why: str | None = None) -> Non
     """Refuse a number below ``bound``, infinite or undefined."""
     if not is_concrete(value):
         return
-    if not (np.ndim(value) == 0 and math.isfinite(float(value)) and value >= bound):
+    single = not isinstance(value, str) and getattr(value, "ndim", 0) == 0
+    if not (single and math.isfinite(float(value)) and value >= bound):
         reason = why or f"it must be a finite number of at least {bound:g}"
         raise InputError(f"{name}={value!r}", reason, f"{name}={bound:g}")
 
 
 def finite_array(name: str, array: Any) -> None:
     """Refuse a concrete NumPy array that holds NaN or infinity."""
+    import numpy as np
+
     if is_concrete(array) and not np.all(np.isfinite(array)):
         bad = int(np.size(array) - np.count_nonzero(np.isfinite(array)))
         raise InputError(

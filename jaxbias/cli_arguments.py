@@ -1,0 +1,119 @@
+"""What the command accepts, as dataclasses; the only file that imports tyro."""
+
+import contextlib
+import io
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from jaxbias._checks import InputError
+from jaxbias.cli_output import one_line
+
+_DESCRIPTION = """\
+The numerical laboratory for the theory of implicit bias and adversarial robustness:
+train exactly as the theory describes, measure what the theorems speak of, and hold it
+against the closed form. `jaxbias reproduce` runs the main studies."""
+
+
+@dataclass(frozen=True)
+class List:
+    """Name the studies, claims, figures and benchmarks."""
+
+    json: bool = False
+    """Print one JSON document instead of tables."""
+
+
+@dataclass(frozen=True)
+class Reproduce:
+    """Run studies afresh: verdicts, figures and the data behind each."""
+
+    studies: tyro.conf.Positional[tuple[str, ...]] = ()
+    """Studies to run, as `jaxbias list` names them. None: those marked as main."""
+    all: bool = False
+    """Run every study."""
+    size: Literal["quick", "paper", "full"] = "quick"
+    """Minutes on two cores, the sizes of the papers, or all there is."""
+    out: Path = Path("figures")
+    """Folder that receives one folder for each study."""
+
+
+@dataclass(frozen=True)
+class Verify:
+    """Hold claims against measurements and print the verdicts."""
+
+    targets: tyro.conf.Positional[tuple[str, ...]] = ()
+    """Claims or studies. None: every claim."""
+    size: Literal["quick", "paper"] = "quick"
+    """How much evidence to gather."""
+    from_: Annotated[Path | None, tyro.conf.arg(name="from", metavar="PATH")] = None
+    """Read the verdicts of an earlier `reproduce` from this folder; compute nothing."""
+    teeth: bool = False
+    """Also hold wrong predictions against the evidence; all must be refused."""
+    json: bool = False
+    """Print one JSON document, a list of verdicts, and nothing else."""
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """Run a study's flow over a grid of parameters times seeds."""
+
+    study: tyro.conf.Positional[str]
+    """The study whose flow is swept."""
+    out: Path
+    """Folder of the results; the same command again runs only what is missing."""
+    over: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
+    """An axis: width=32,128,512 or, evenly spaced, noise=0.05:0.3:6."""
+    seeds: int = 16
+    """Seeds for each point of the grid."""
+    shard: Annotated[str | None, tyro.conf.arg(metavar="I/N")] = None
+    """Run only share I of N of the batches, counted from 1."""
+    extend: bool = False
+    """Let a finished sweep grow by further seeds or values."""
+    dry_run: bool = False
+    """Say what would run, and run nothing."""
+
+
+@dataclass(frozen=True)
+class Status:
+    """Say how far a sweep is."""
+
+    folder: tyro.conf.Positional[Path]
+    """The folder that was given to `jaxbias sweep --out`."""
+    json: bool = False
+    """Print one JSON document instead of lines."""
+
+
+Command = List | Reproduce | Verify | Sweep | Status
+COMMANDS: dict[str, type] = {
+    kind.__name__.lower(): kind for kind in (List, Reproduce, Verify, Sweep, Status)
+}
+
+
+def parse(arguments: Sequence[str]) -> Command:
+    """The command that the words of a command line stand for.
+
+    Raises:
+        InputError: The words are no command; the message is tyro's, on one line.
+        SystemExit: Help was asked for and printed.
+    """
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said):
+            return tyro.extras.subcommand_cli_from_dict(
+                COMMANDS,
+                prog="jaxbias",
+                description=_DESCRIPTION,
+                args=list(arguments),
+                config=(tyro.conf.FlagCreatePairsOff,),
+            )
+    except SystemExit as end:
+        if not end.code:
+            sys.stderr.write(said.getvalue())
+            raise
+        why, _, fix = one_line(said.getvalue()).rpartition("; ")
+        given = " ".join(("jaxbias", *arguments))
+        raise InputError(given, why, fix.rsplit(", run", 1)[-1].strip(" :")) from None

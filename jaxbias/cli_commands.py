@@ -1,0 +1,244 @@
+"""What each command does: check the words, start JAX where needed, call, print."""
+
+import difflib
+import functools
+import importlib.resources
+import json
+import os
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from jaxbias import cli_arguments as commands
+from jaxbias._checks import InputError, positive_int
+from jaxbias.cli_output import (
+    Progress,
+    as_expected,
+    brief,
+    print_json,
+    print_table,
+    print_verdicts,
+)
+
+_CACHE_COMPILATIONS_ABOVE_SECONDS = 0.2
+
+
+@functools.cache
+def index() -> dict[str, list[dict[str, Any]]]:
+    """Studies, claims, figures and benchmarks, from the generated catalogue."""
+    path = importlib.resources.files("jaxbias").joinpath("_catalogue.json")
+    return json.loads(path.read_text("utf-8"))
+
+
+def known(kind: str, name: str, options: Iterable[str]) -> None:
+    """Refuse a name that `jaxbias list` does not show, and offer the closest."""
+    options = list(options)
+    if name not in options:
+        close = difflib.get_close_matches(name, options, n=3, cutoff=0.4)
+        raise InputError(
+            f"{kind} {name!r}",
+            f"there is no {kind} of that name",
+            " or ".join(close or ["jaxbias list"]),
+        )
+
+
+def study_names(main: bool = False) -> list[str]:
+    """Names of the studies, or of those marked as main."""
+    return [s["name"] for s in index()["studies"] if s["main"] or not main]
+
+
+def start_jax() -> None:
+    """Double precision and a lasting cache of compiled programs, before any array."""
+    import jax
+
+    jax.config.update("jax_enable_x64", True)
+    if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+        home = os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")
+        folder = str(Path(home) / "jaxbias" / "jax")
+        jax.config.update("jax_compilation_cache_dir", folder)
+    seconds = _CACHE_COMPILATIONS_ABOVE_SECONDS
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", seconds)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
+def writable(folder: Path) -> None:
+    """Refuse a folder in which no file can be made, before an hour is spent on it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise InputError(
+            f"--out {folder}",
+            f"no file can be written there ({error.strerror})",
+            "--out with a folder of your own",
+        ) from error
+
+
+@functools.singledispatch
+def run(command: commands.Command) -> int:
+    """Run one command and return its exit status."""
+    raise TypeError(f"no command takes {command!r}")
+
+
+@run.register
+def _list(command: commands.List) -> int:
+    if command.json:
+        print_json(index())
+        return 0
+    for title, columns in {
+        "studies": ("name", "description"),
+        "claims": ("id", "expected", "kind", "statement"),
+        "figures": ("name", "description"),
+        "benchmarks": ("name", "description"),
+    }.items():
+        rows = [[brief(entry[c]) for c in columns] for entry in index()[title]]
+        if rows:
+            print_table(title, columns, rows)
+    return 0
+
+
+@run.register
+def _reproduce(command: commands.Reproduce) -> int:
+    if command.all and command.studies:
+        raise InputError(
+            f"--all with {' '.join(command.studies)}",
+            "it already means every study",
+            "jaxbias reproduce --all",
+        )
+    for name in command.studies:
+        known("study", name, study_names())
+    names = command.studies or study_names(main=not command.all)
+    writable(command.out)
+    start_jax()
+    from jaxbias import studies
+
+    with Progress() as progress:
+        reports = [
+            studies.run(name, size=command.size, out=command.out, progress=progress)
+            for name in names
+        ]
+    rows = [row for report in reports for row in report.rows]
+    print_verdicts(rows)
+    for report in reports:
+        for figure in report.figures:
+            print(figure)
+    failed = sum(report.failed for report in reports)
+    if failed:
+        print(f"{failed} runs did not finish.")
+    return 0 if failed == 0 and all(map(as_expected, rows)) else 1
+
+
+@run.register
+def _verify(command: commands.Verify) -> int:
+    from jaxbias.verification.registry import select
+
+    targets = list(command.targets) or None
+    claims = [claim.id for claim in select(targets)]
+    if command.from_ is not None:
+        if command.teeth:
+            raise InputError(
+                "--teeth with --from",
+                "wrong predictions are held against fresh evidence",
+                "jaxbias verify --teeth",
+            )
+        rows = [
+            row
+            for row in stored_verdicts(command.from_)
+            if targets is None or row["claim"] in claims
+        ]
+        if not rows:
+            raise InputError(
+                f"--from {command.from_} for {' '.join(command.targets)}",
+                "no study has left a verdict on that there",
+                f"jaxbias verify {' '.join(command.targets)}",
+            )
+    else:
+        start_jax()
+        from jaxbias.verification import verify
+
+        with Progress() as progress:
+            verdicts = verify(
+                targets,
+                size=command.size,
+                teeth=command.teeth,
+                progress=progress,
+            )
+        rows = [verdict.row() for verdict in verdicts]
+    if command.json:
+        print_json(rows)
+    else:
+        print_verdicts(rows)
+    return 0 if all(map(as_expected, rows)) else 1
+
+
+def stored_verdicts(folder: Path) -> list[dict[str, Any]]:
+    """Rows of the ``verdicts.json`` that studies left in a folder.
+
+    Raises:
+        InputError: There is no such folder or file, or one is no list of verdicts.
+    """
+    files = sorted({*folder.glob("verdicts.json"), *folder.glob("*/verdicts.json")})
+    if not files:
+        raise InputError(
+            f"--from {folder}",
+            "no study has left its verdicts.json there",
+            f"jaxbias reproduce --out {folder}",
+        )
+    rows = []
+    for file in files:
+        try:
+            found = json.loads(file.read_text("utf-8"))
+            if not all({"claim", "verdict", "expected"} <= set(row) for row in found):
+                raise ValueError("a row lacks its claim, verdict or expected verdict")
+        except (OSError, ValueError, TypeError) as error:
+            raise InputError(
+                f"file {file}",
+                f"it holds no list of verdicts ({error})",
+                f"jaxbias reproduce --out {folder}, which writes it anew",
+            ) from error
+        rows += found
+    return rows
+
+
+@run.register
+def _sweep(command: commands.Sweep) -> int:
+    known("study", command.study, study_names())
+    positive_int("--seeds", command.seeds)
+    from jaxbias.sweeps.grid import parse_over, parse_shard
+
+    over = parse_over(command.over)
+    parse_shard(command.shard)
+    if not command.dry_run:
+        writable(command.out)
+    start_jax()
+    from jaxbias import studies, sweeps
+
+    flow = studies.sweep_flow(command.study)
+    with Progress() as progress:
+        sweeps.sweep(
+            flow,
+            over,
+            seeds=command.seeds,
+            out=command.out,
+            shard=command.shard,
+            extend=command.extend,
+            dry_run=command.dry_run,
+            progress=progress,
+        )
+    return 0
+
+
+@run.register
+def _status(command: commands.Status) -> int:
+    from jaxbias.results.headway import headway
+
+    counts = headway(command.folder)
+    if command.json:
+        print_json(counts)
+    else:
+        print("{batches_written} of {batches} batches are written".format(**counts))
+        print("{runs_written} runs, {runs_unfinished} unfinished".format(**counts))
+        print("{wall_seconds:.0f} s of computing".format(**counts))
+    return 0 if counts["runs_unfinished"] == 0 else 1

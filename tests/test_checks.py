@@ -1,0 +1,61 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxbias._checks import (
+    InputError,
+    at_least,
+    finite_array,
+    nonnegative,
+    one_of,
+    positive_int,
+)
+
+
+@pytest.mark.parametrize("value", [0, -3, 2.0, True, "3", np.float64(1), np.array([1])])
+def test_counts_are_whole_and_positive(value):
+    with pytest.raises(InputError, match="at least 1"):
+        positive_int("width", value)
+
+
+@pytest.mark.parametrize("value", [1, np.int32(7)])
+def test_good_counts_pass(value):
+    positive_int("width", value)
+
+
+@pytest.mark.parametrize("value", [-1e-9, np.nan, np.inf, "0.1", np.array([1.0, 2.0])])
+def test_amounts_are_finite_and_nonnegative(value):
+    with pytest.raises(InputError, match="noise="):
+        nonnegative("noise", value)
+
+
+def test_the_bound_itself_passes():
+    nonnegative("noise", 0)
+    at_least("exponent", np.float32(1), 1.0)
+    with pytest.raises(InputError, match=r"exponent=0.5: too flat. Try exponent=1"):
+        at_least("exponent", 0.5, 1.0, why="too flat")
+
+
+def test_arrays_are_finite():
+    finite_array("inputs", np.ones((2, 3)))
+    with pytest.raises(InputError, match="2 entries"):
+        finite_array("inputs", np.array([1.0, np.nan, np.inf]))
+
+
+def test_traced_values_pass_through_every_check():
+    @jax.jit
+    def traced(value):
+        positive_int("width", value)
+        nonnegative("noise", value)
+        finite_array("inputs", value)
+        return value
+
+    assert traced(jnp.array(-1.0)) == -1
+
+
+def test_a_wrong_name_offers_the_closest():
+    one_of("loss", "logistic", ["logistic", "squared"])
+    with pytest.raises(InputError, match=r"Try loss='logistic'\.") as caught:
+        one_of("loss", "logistik", ["logistic", "squared"])
+    assert caught.value.got == "loss='logistik'"
