@@ -98,7 +98,7 @@ class Training:
 
     Attributes:
         data: keywords of `OrthonormalClusters`.
-        network: ``width``, ``activation`` (name, keywords) and ``init`` (name, keywords).
+        network: ``width``, ``exponent`` and ``scale`` of the balanced initialisation.
         samples: training samples in all.
         loss: name of the loss.
         clock: ``sum``, ``mean`` or ``per_cluster_mean``.

@@ -199,7 +199,7 @@ def judge_order(upper: float, exponent: float, logs: float, x_mid: float) -> Fin
 
 
 def judge_constant(measured, slopes: list[tuple[float, float]]) -> Finding:
-    """ "There is C": C-hat is the largest ratio; no slope may be significantly positive.
+    """A "there is C" statement: C-hat is the largest ratio, and no slope grows.
 
     Args:
         measured: ratios quantity / shape, one per case.

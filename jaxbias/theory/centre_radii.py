@@ -52,7 +52,7 @@ def _evidence(setting: Setting, size: str) -> Computation:
         "radii/centres",
         {
             **setting,
-            "starts": {"quick": 4}.get(size, 16),
+            "starts": {"quick": 2}.get(size, 8),
         },
     )
 

@@ -75,25 +75,22 @@ def linear_margin(times, start: float, norm: float) -> Values:
     return np.log(math.exp(start) + norm**2 * _times(times))
 
 
-def _invert(phi: Callable[[float], float], levels: np.ndarray, start: float):
+def _invert(
+    phi: Callable[[float], float], levels: np.ndarray, start: float
+) -> np.ndarray:
     """Solve phi(z) = level for an increasing phi and z >= start, in log z."""
-    out = []
-    for level in levels:
-        high = max(2 * start, 1.0)
-        while phi(high) < level:
-            high *= 2
-        if phi(start) >= level:
-            out.append(start)
-            continue
-        root = brentq(
-            lambda q: phi(math.exp(q)) - level,
-            math.log(start),
-            math.log(high),
-            xtol=1e-14,
-            rtol=1e-14,
-        )
-        out.append(math.exp(root))
-    return np.array(out)
+    return np.array([_root(phi, level, start) for level in levels])
+
+
+def _root(phi: Callable[[float], float], level: float, start: float) -> float:
+    high = max(2 * start, 1.0)
+    while phi(high) < level:
+        high *= 2
+    if phi(start) >= level:
+        return start
+    ends = math.log(start), math.log(high)
+    root = brentq(lambda q: phi(math.exp(q)) - level, *ends, xtol=1e-14, rtol=1e-14)
+    return math.exp(root)
 
 
 def growth_squared(times, start: float) -> Values:

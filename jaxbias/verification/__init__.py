@@ -2,6 +2,9 @@
 
 from jaxbias.verification.registry import (
     catalogue as catalogue,
+)
+from jaxbias.verification.registry import (
     ledger as ledger,
 )
-from jaxbias.verification.run import Verdict as Verdict, verify as verify
+from jaxbias.verification.run import Verdict as Verdict
+from jaxbias.verification.run import verify as verify
