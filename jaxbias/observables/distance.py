@@ -71,6 +71,21 @@ def best_scale(
     return c, worst(c)
 
 
+def _span(first: Weights, second: Weights) -> tuple[Weights, Weights, Array | None]:
+    """Both networks in an orthonormal basis of their neurons' span, and the basis.
+
+    A difference of degree p > 0 sees nothing outside that span, so its supremum over
+    the sphere is reached inside. No basis where the span is everything.
+    """
+    rows = jnp.concatenate([first.hidden, second.hidden])
+    if rows.shape[0] >= rows.shape[1]:
+        return first, second, None
+    # Rows of norm 1, since those of dead neurons are too small to be told from 0.
+    basis = jnp.linalg.qr(_unit(rows).T)[0]
+    inside = lambda w: eqx.tree_at(lambda w: w.hidden, w, w.hidden @ basis)
+    return inside(first), inside(second), basis
+
+
 def _starts(key: Key[Array, ""], rows: list[Array], random: int) -> Array:
     """Given directions with both signs, their random sums, and random directions."""
     known = jnp.concatenate([_unit(row) for row in rows])
@@ -118,8 +133,8 @@ def distance(
         min-vidal-2024, section 5.1 (the definition; its own search adds a constant to
         the gradient's norm and stalls for p >= 3, see :func:`paper_distance`).
     """
-    weights, activation = first
-    ideal, ideal_activation = second
+    activation, ideal_activation = first[1], second[1]
+    weights, ideal, basis = _span(first[0], second[0])
     amplitudes = jnp.abs(weights.output) * weights.norms()
     count = min(neurons, amplitudes.shape[0])
     largest = jax.lax.top_k(amplitudes, count)[1]
@@ -166,7 +181,8 @@ def distance(
     points = jnp.concatenate([start, seen.reshape(-1, seen.shape[-1])])
     fitted, target = values(points)
     scale, value = best_scale(fitted, target)
-    return Distance(value, scale, points[jnp.argmax(jnp.abs(scale * fitted - target))])
+    witness = points[jnp.argmax(jnp.abs(scale * fitted - target))]
+    return Distance(value, scale, witness if basis is None else basis @ witness)
 
 
 @eqx.filter_jit

@@ -140,3 +140,15 @@ def test_the_same_numbers_under_vmap(key):
     together = jax.vmap(traced)(jnp.asarray(hidden))
     np.testing.assert_allclose(together, alone, rtol=1e-9)
     assert together[1] > 3 * together[0]
+
+
+def test_the_span_of_the_neurons_is_enough(key):
+    # The same networks with more inputs than neurons (searched in the span) and with
+    # padding neurons that make the span everything.
+    second = per_centre(3, 2, 12)
+    hidden = tilted(3, 12, 1e-3)
+    padded = network(np.concatenate([hidden, np.zeros((9, 12))]), [1, 1, -1] + [0] * 9)
+    nets = [per_centre(3, 2, 12, hidden), padded]
+    found = [distance((n, PReLU(3.0)), (second, PReLU(3.0)), key=key) for n in nets]
+    assert float(found[0].value) == pytest.approx(float(found[1].value), rel=1e-4)
+    assert found[0].maximiser.shape == (12,)
