@@ -1,0 +1,12 @@
+"""Robustness radii: intervals with witnesses, closed forms, ceilings, attacks."""
+
+from jaxbias.robustness._radius import Radius as Radius
+from jaxbias.robustness.bounds import (
+    radius as radius,
+    radius_batch as radius_batch,
+)
+from jaxbias.robustness.ceilings import (
+    attack_failed as attack_failed,
+    population_ceiling as population_ceiling,
+)
+from jaxbias.robustness.minimum_norm import Search as Search
