@@ -5,11 +5,27 @@ from collections.abc import Iterable
 from functools import cache
 
 from jaxbias._checks import InputError
-from jaxbias.theory import centre_radii, early_alignment, growth, late_phase
+from jaxbias.theory import (
+    centre_radii,
+    closeness,
+    early_alignment,
+    growth,
+    late_phase,
+    sample_radii,
+    separable,
+)
 from jaxbias.theory._claim import Claim
 from jaxbias.theory.statistics import corrected_alpha
 
-_MODULES = (centre_radii, early_alignment, growth, late_phase)
+_MODULES = (
+    centre_radii,
+    sample_radii,
+    closeness,
+    early_alignment,
+    separable,
+    growth,
+    late_phase,
+)
 
 
 @cache
