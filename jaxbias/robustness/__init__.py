@@ -1,12 +1,13 @@
 """Robustness radii: intervals with witnesses, closed forms, ceilings, attacks."""
 
+from jaxbias.robustness import pgd as pgd
 from jaxbias.robustness._radius import Radius as Radius
-from jaxbias.robustness.bounds import (
-    radius as radius,
-    radius_batch as radius_batch,
-)
+from jaxbias.robustness.bounds import radius as radius
+from jaxbias.robustness.bounds import radius_batch as radius_batch
 from jaxbias.robustness.ceilings import (
     attack_failed as attack_failed,
+)
+from jaxbias.robustness.ceilings import (
     population_ceiling as population_ceiling,
 )
 from jaxbias.robustness.minimum_norm import Search as Search

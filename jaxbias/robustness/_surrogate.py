@@ -1,8 +1,8 @@
 r"""The degree-1 surrogate whose sign is the network's: $P^{1/p} - M^{1/p}$.
 
-P collects the positive terms of the network and M the negative ones, so the sign is that
-of $P - M$. Far from the boundary the network itself is of degree p and its gradient towards
-neurons that are barely active vanishes; the roots keep their gradients of order 1.
+P collects the positive terms of the network and M the negative ones, so the sign is
+that of $P - M$. The network itself is of degree p and its gradient towards neurons that
+are barely active vanishes; the roots keep their gradients of order 1.
 """
 
 from typing import NamedTuple

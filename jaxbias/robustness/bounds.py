@@ -2,6 +2,7 @@
 
 import functools
 import math
+import operator
 from typing import Any
 
 import jax
@@ -129,7 +130,7 @@ def radius_batch(
             "radius(network, inputs, labels) for one network",
         )
     runs = len(arrays.hidden)
-    single = [jax.tree.map(lambda a: a[i], arrays) for i in range(runs)]
+    single = [jax.tree.map(operator.itemgetter(run), arrays) for run in range(runs)]
     each = lambda array, ndim: (
         [array] * runs if np.ndim(array) < ndim else list(np.asarray(array))
     )

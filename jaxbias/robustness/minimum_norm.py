@@ -3,13 +3,13 @@ r"""The minimum-norm attack: an upper end of the radius, batched over points.
 Every point runs damped sequential projections onto the linearised decision boundary
 of the degree-1 surrogate, from several starts, and then bisects along its best ray. In
 $\ell_2$ the optimal perturbation lies in the span of the neurons, $\delta = U^T c$, so
-the loop works on scores with the Gram matrix $U U^T$ and never sees the input dimension.
+the loop works on scores with the Gram matrix $U U^T$, whatever the input dimension.
 
 Gradient attacks that start at the clean point do not see opposing neurons that are
-off there. The starts therefore come from the convex half that opposes the label:
-a tangent of it anywhere bounds it from below, so each anchor point gives a convex set of
-broken points and an estimate of its distance; the closest, mutually different anchors
-are tried.
+off there. The starts therefore come from the convex half that opposes the label: a
+tangent of it anywhere bounds it from below, so each anchor point gives a convex set
+of broken points and an estimate of its distance; the closest, mutually different
+anchors are tried.
 """
 
 import functools

@@ -1,0 +1,34 @@
+"""Loss, outputs and margins on the training rows."""
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from jaxbias._axes import SAMPLE
+from jaxbias.dynamics.snapshot import Snapshot
+from jaxbias.observables._registry import register
+
+
+@register(description="training loss, with the weights of the flow's clock")
+def loss(snapshot: Snapshot) -> Float[Array, ""]:
+    r"""$\sum_i \omega_i\,\ell(y_i, f(x_i))$ with the clock's weights $\omega_i$."""
+    values = snapshot.loss.value(snapshot.outputs(), snapshot.labels)
+    return jnp.sum(snapshot.sample_weights * values)
+
+
+@register(SAMPLE, description="margin of each training row")
+def margins(snapshot: Snapshot) -> Float[Array, " sample"]:
+    r"""$y_i f(x_i)$; with several outputs $f_{y_i}$ minus the best other one."""
+    outputs, labels = snapshot.outputs(), snapshot.labels
+    if outputs.ndim == 1:
+        return labels * outputs
+    own = jnp.arange(outputs.shape[1])[None, :] == labels[:, None]
+    zero = jnp.zeros_like(outputs)
+    least = jnp.full_like(outputs, -jnp.inf)
+    rival = jnp.max(jnp.where(own, least, outputs), axis=1)
+    return jnp.sum(jnp.where(own, outputs, zero), axis=1) - rival
+
+
+@register(description="smallest margin of the training rows")
+def minimum_margin(snapshot: Snapshot) -> Float[Array, ""]:
+    """The least of :func:`margins`; positive iff every row is classified correctly."""
+    return jnp.min(margins(snapshot))
