@@ -1,4 +1,4 @@
-"""Fixed steps: Euler, Heun and RK4, the adaptive integrator's cross-check.
+"""Equal steps: Euler, Heun, Bogacki-Shampine and RK4, the adaptive one's cross-check.
 
 Euler with step eta on the mean loss is gradient descent with rate eta.
 """
@@ -18,24 +18,25 @@ from jaxbias.dynamics.adaptive import combine
 from jaxbias.dynamics.status import Status
 from jaxbias.dynamics.system import AbstractSystem
 
-Method = Literal["euler", "heun", "rk4"]
+Method = Literal["euler", "heun", "bosh3", "rk4"]
 # Stages as (weights of the slopes so far), then the weights of the step itself.
 _TABLEAUS: dict[str, tuple[list[tuple[float, ...]], tuple[float, ...]]] = {
     "euler": ([], (1.0,)),
     "heun": ([(1.0,)], (0.5, 0.5)),
+    "bosh3": ([(0.5,), (0.0, 0.75)], (2 / 9, 1 / 3, 4 / 9)),
     "rk4": (
         [(0.5,), (0.0, 0.5), (0.0, 0.0, 1.0)],
         (1 / 6, 1 / 3, 1 / 3, 1 / 6),
     ),
 }
-ORDERS = {"euler": 1, "heun": 2, "rk4": 4}
+ORDERS = {"euler": 1, "heun": 2, "bosh3": 3, "rk4": 4}
 
 
 class FixedStep(eqx.Module):
     """Equal steps.
 
     Args:
-        method: ``euler``, ``heun`` or ``rk4``.
+        method: ``euler``, ``heun``, ``bosh3`` or ``rk4``.
         step: Step in the flow's clock; may be an array.
     """
 

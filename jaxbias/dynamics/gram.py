@@ -18,6 +18,7 @@ grows.
 from typing import NamedTuple
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
@@ -295,5 +296,4 @@ def over(output: Array, norms: Array) -> Array:
 
 def subtract(left: ReducedState, right: ReducedState) -> ReducedState:
     """Difference of two states."""
-    pairs = zip(left, right, strict=True)
-    return ReducedState(*(None if a is None else a - b for a, b in pairs))
+    return jax.tree.map(jnp.subtract, left, right)

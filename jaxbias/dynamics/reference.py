@@ -4,10 +4,11 @@ It integrates the weights themselves and shares only the vector field with the r
 form. At p = 1 no high-order method has its order (sliding), so it refuses.
 """
 
+from typing import Any
+
 import diffrax
 import equinox as eqx
 import jax.numpy as jnp
-from jaxtyping import Array
 
 from jaxbias._checks import InputError
 from jaxbias.dynamics.flow import Problem
@@ -18,7 +19,7 @@ from jaxbias.networks.weights import Weights
 
 def reference(
     problem: Problem,
-    times: Array,
+    times: Any,
     *,
     rtol: float = 1e-9,
     atol: float = 1e-14,

@@ -1,0 +1,179 @@
+"""Order of convergence, interpolation, step control, and how a run can end."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from problems import problem, relative
+
+from jaxbias._checks import InputError
+from jaxbias.dynamics import Adaptive, FixedStep, Status, solve
+from jaxbias.dynamics.fixed_step import ORDERS
+from jaxbias.dynamics.reference import reference
+from jaxbias.dynamics.snapshot import Snapshot
+from jaxbias.networks.weights import predict
+
+
+def outputs(snapshot: Snapshot):
+    return snapshot.outputs()
+
+
+def predictions(given, integrator, time):
+    run = jax.jit(lambda p: solve(p, [time], {"f": outputs}, integrator))(given)
+    return run.observables["f"][-1]
+
+
+@pytest.mark.parametrize(
+    ("name", "method"),
+    [
+        ("prelu3", "euler"),
+        ("prelu3", "heun"),
+        ("prelu3", "bosh3"),
+        ("prelu3", "rk4"),
+        ("prelu2.5", "bosh3"),
+        ("power3", "bosh3"),
+    ],
+)
+def test_order_of_convergence(name, method):
+    given = problem(name)
+    oracle = jax.tree.map(lambda a: a[0], reference(given, [12.0], rtol=1e-11))
+    exact = predict(oracle, given.activation, given.dataset.inputs)
+    steps = (0.1, 0.05) if method != "euler" else (0.0125, 0.00625)
+    errors = [
+        relative(predictions(given, FixedStep(method, s), 12.0), exact) for s in steps
+    ]
+    order = np.log2(errors[0] / errors[1])
+    assert abs(order - ORDERS[method]) < 0.3
+
+
+@pytest.mark.parametrize("name", ["prelu3"])
+def test_adaptive_error_follows_the_tolerance(name):
+    given = problem(name)
+    oracle = jax.tree.map(lambda a: a[0], reference(given, [30.0], rtol=1e-11))
+    exact = predict(oracle, given.activation, given.dataset.inputs)
+    solver = jax.jit(lambda p, r: solve(p, [30.0], {"f": outputs}, Adaptive(r)))
+    errors, costs = [], []
+    for rtol in (1e-3, 1e-5):
+        run = solver(given, jnp.asarray(rtol))
+        errors.append(relative(run.observables["f"][-1], exact))
+        costs.append(float(run.statistics["evaluations"]))
+    assert errors[0] < 1e-2
+    # Third order: error against evaluations has slope -3, within the controller's play.
+    slope = np.log(errors[0] / errors[1]) / np.log(costs[1] / costs[0])
+    assert 2.4 < slope < 3.6
+
+
+def test_euler_at_a_kink_converges_to_the_adaptive_flow():
+    # No method has its order at p = 1: two small Euler steps, extrapolated.
+    given = problem("relu")
+    coarse, fine = (
+        predictions(given, FixedStep("euler", s), 20.0) for s in (0.004, 0.002)
+    )
+    exact = 2 * fine - coarse
+    adaptive = predictions(given, Adaptive(1e-3), 20.0)
+    assert relative(adaptive, exact) < 1e-3
+    assert relative(adaptive, exact) < relative(coarse, exact) + 5e-4
+
+
+def test_euler_is_gradient_descent():
+    given = problem("prelu3")
+    run = jax.jit(lambda p: solve(p, [10.0], {}, FixedStep("euler", 0.1), "raw"))(given)
+    optimiser = optax.sgd(0.1)
+
+    def loss(hidden, output):
+        weights = given.initial
+        weights = type(weights)(hidden, output, None, None, weights.mask)
+        values = given.loss.value(
+            predict(weights, given.activation, given.dataset.inputs),
+            given.dataset.labels,
+        )
+        return jnp.sum(given.sample_weights * values)
+
+    def step(carry, _):
+        weights, state = carry
+        gradients = jax.grad(loss, (0, 1))(*weights)
+        updates, state = optimiser.update(gradients, state)
+        return (optax.apply_updates(weights, updates), state), None
+
+    start = (given.initial.hidden, given.initial.output)
+    (weights, _), _ = jax.lax.scan(step, (start, optimiser.init(start)), None, 100)
+    assert relative(run.final.hidden, weights[0]) < 1e-13
+    assert relative(run.final.output, weights[1]) < 1e-13
+
+
+def test_observing_does_not_disturb_the_steps():
+    given = problem("prelu3")
+    times = np.geomspace(0.5, 30.0, 17)
+    often = solve(given, times, {"f": outputs}, Adaptive(1e-4))
+    once = solve(given, [30.0], {"f": outputs}, Adaptive(1e-4))
+    for name in ("accepted", "rejected", "evaluations"):
+        assert int(often.statistics[name]) == int(once.statistics[name])
+    assert relative(often.observables["f"][-1], once.observables["f"][-1]) < 1e-14
+    oracle = reference(given, times)
+    for i, f in enumerate(often.observables["f"]):
+        weights = jax.tree.map(lambda a, i=i: a[i], oracle)
+        exact = predict(weights, given.activation, given.dataset.inputs)
+        assert relative(f, exact) < 2e-3
+
+
+@pytest.mark.parametrize("name", ["prelu3", "relu"])
+def test_vmapped_runs_equal_single_ones(name):
+    singles = [problem(name, seed=s) for s in range(3)]
+    batch = jax.tree.map(lambda *a: jnp.stack(a), *singles)
+    together = jax.vmap(lambda p: solve(p, [5.0, 20.0], {"f": outputs}))(batch)
+    for i, given in enumerate(singles):
+        alone = solve(given, [5.0, 20.0], {"f": outputs})
+        assert relative(together.observables["f"][i], alone.observables["f"]) < 1e-11
+        assert int(together.statistics["accepted"][i]) == int(
+            alone.statistics["accepted"]
+        )
+
+
+def test_a_run_out_of_steps_says_so_and_shows_nothing_it_did_not_reach():
+    run = solve(
+        problem("prelu3"), [1.0, 1e4], {"f": outputs}, Adaptive(1e-6, max_steps=30)
+    )
+    assert int(run.status) == Status.MAX_STEPS
+    assert not run.finished
+    assert bool(jnp.all(jnp.isnan(run.observables["f"][-1])))
+    assert "max_steps" in Status(int(run.status)).sentence
+
+
+def test_a_run_that_overflows_says_so():
+    given = problem("prelu3")
+    run = solve(given, [2000.0], {}, FixedStep("euler", 50.0))
+    assert int(run.status) == Status.NON_FINITE
+
+
+def test_smooth_activations_do_not_slide():
+    run = solve(problem("prelu3"), [20.0], {})
+    assert float(run.statistics["sliding"]) == 0.0
+    assert float(run.statistics["repelling"]) == 0.0
+
+
+def test_sliding_is_counted_with_noise_and_absent_without():
+    noisy = solve(problem("relu"), [20.0], {}, Adaptive(0.01))
+    assert 0.0 < float(noisy.statistics["sliding"]) < 0.2
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: Adaptive(rtol=0.0), "tolerance"),
+        (lambda: Adaptive(rtol=float("nan")), "tolerance"),
+        (lambda: Adaptive(max_steps=0), "max_steps"),
+        (lambda: FixedStep("rk5", 0.1), "rk4"),
+        (lambda: FixedStep("rk4", -0.1), "forward"),
+        (lambda: solve(problem("relu"), [2.0, 1.0], {}), "increasing"),
+        (lambda: solve(problem("relu"), [float("nan")], {}), "increasing"),
+        (lambda: solve(problem("relu"), [1.0], {}, form="gram"), "reduced"),
+        (
+            lambda: solve(problem("relu"), [0.15], {}, FixedStep("euler", 0.1)),
+            "multiples",
+        ),
+    ],
+)
+def test_bad_input(call, message):
+    with pytest.raises(InputError, match=message):
+        call()
