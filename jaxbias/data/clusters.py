@@ -148,11 +148,16 @@ class OrthonormalClusters:
         nonnegative("noise", noise)
         dtype = float_dtype(dtype)
         index = jnp.arange(samples)
-        keys = jax.vmap(lambda i: jax.random.fold_in(key, i))(index)
-        gauss = jax.vmap(lambda k: jax.random.normal(k, (self.dim,), jnp.float32))(keys)
-        clusters = index % self.clusters
-        if self.sizes == "random":
-            clusters = jax.vmap(self._random_cluster)(keys)
+        random = self.sizes == "random"
+        total = self.dim + (self.clusters if random else 0)
+
+        def draw(i):
+            return jax.random.normal(jax.random.fold_in(key, i), (total,), jnp.float32)
+
+        gauss = jax.vmap(draw)(index)
+        # The largest of independent numbers is a fair choice among the clusters.
+        clusters = jnp.argmax(gauss[:, self.dim :], 1) if random else index
+        clusters, gauss = clusters % self.clusters, gauss[:, : self.dim]
         centres = self.centres(key, dtype) if centres is None else centres
         centre_labels = jnp.asarray(self.labels, dtype)
         deviation = jnp.asarray(noise).astype(dtype) * self.noise_per_feature
@@ -163,6 +168,3 @@ class OrthonormalClusters:
             centres=centres,
             centre_labels=centre_labels,
         )
-
-    def _random_cluster(self, key: Key[Array, ""]) -> Array:
-        return jax.random.randint(jax.random.fold_in(key, 1), (), 0, self.clusters)

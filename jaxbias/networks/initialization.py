@@ -2,50 +2,58 @@
 
 import abc
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Key, Real
+from jaxtyping import Array, Float, Real
 
 from jaxbias._checks import InputError, at_least, is_concrete, nonnegative, one_of
 from jaxbias.networks.weights import row_norms
 
-_HIDDEN, _SIGN, _CENTRE, _OUTPUT = range(4)
+
+class Gaussians(NamedTuple):
+    """Standard Gaussian numbers, all that is random in a start.
+
+    Attributes:
+        rows: for the hidden weights.
+        votes: for the sign of the readout, or its direction over the classes.
+        tickets: for the choice of a centre; None where nothing is nudged.
+    """
+
+    rows: Float[Array, "neuron feature"]
+    votes: Float[Array, " neuron"] | Float[Array, "neuron class"]
+    tickets: Float[Array, "neuron cluster"] | None
 
 
 class Initialization(abc.ABC):
-    """Draws rows of hidden weights and the readout that goes with them.
-
-    Neuron j draws from its own key alone, and every draw is made in float32 and cast.
-    """
+    """Turns Gaussian numbers into weights."""
 
     scale: float | int
+
+    @property
+    def nudged(self) -> bool:
+        """Whether the start depends on the centres."""
+        return False
 
     @abc.abstractmethod
     def hidden(
         self,
-        keys: Key[Array, " neuron"],
-        dim: int,
-        *,
+        gauss: Gaussians,
         scale: float | int | Real[Array, ""],
-        signs: Float[Array, " neuron"] | Float[Array, "neuron class"],
         centres: Float[Array, "cluster feature"] | None,
         centre_labels: Float[Array, " cluster"] | None,
-        dtype: Any,
     ) -> Float[Array, "neuron feature"]:
         """Hidden weights, one row a neuron."""
 
     @abc.abstractmethod
     def output(
         self,
-        keys: Key[Array, " neuron"],
-        hidden: Float[Array, "neuron feature"],
-        signs: Float[Array, " neuron"] | Float[Array, "neuron class"],
+        gauss: Gaussians,
         scale: float | int | Real[Array, ""],
+        hidden: Float[Array, "neuron feature"],
     ) -> Float[Array, " neuron"] | Float[Array, "neuron class"]:
-        """Output weights; ``signs`` are +-1 or unit vectors over the classes."""
+        """Output weights."""
 
 
 @dataclass(frozen=True)
@@ -66,21 +74,31 @@ class Balanced(Initialization):
                 "1 already puts every neuron on a centre",
                 "nudge=0.05",
             )
+        object.__setattr__(self, "nudge", float(self.nudge))
         one_of("shape", self.shape, ("entries", "unit"))
 
-    def hidden(self, keys, dim, *, scale, signs, centres, centre_labels, dtype):
-        """Gaussian rows, nudged at unit norm, then scaled."""
-        rows = _gauss(keys, _HIDDEN, (dim,), dtype) / np.sqrt(dim).astype(dtype)
-        if self.nudge:
-            own = _own_centres(keys, signs, centres, centre_labels)
-            rows = rows + self.nudge * (own.astype(dtype) - rows)
-        size = jnp.asarray(scale).astype(dtype)
-        return rows * (size if self.shape == "unit" else size * float(np.sqrt(dim)))
+    @property
+    def nudged(self) -> bool:
+        """Whether the nudge is positive."""
+        return self.nudge > 0
 
-    def output(self, keys, hidden, signs, scale):
+    def hidden(self, gauss, scale, centres, centre_labels):
+        """Gaussian rows, nudged at unit size, then scaled."""
+        rows = gauss.rows
+        root = float(np.sqrt(rows.shape[1]))
+        size = jnp.asarray(scale).astype(rows.dtype)
+        rows = rows / root
+        if self.nudged:
+            own = _own_centres(gauss, centres, centre_labels)
+            rows = rows + self.nudge * (own - rows)
+        return rows * (size if self.shape == "unit" else size * root)
+
+    def output(self, gauss, scale, hidden):
         """Signs (or unit vectors) times the norms of the hidden rows."""
         norms = row_norms(hidden)
-        return signs * (norms if signs.ndim == 1 else norms[:, None])
+        if gauss.votes.ndim == 1:
+            return signs(gauss.votes) * norms
+        return gauss.votes * (norms / row_norms(gauss.votes))[:, None]
 
 
 @dataclass(frozen=True)
@@ -96,16 +114,14 @@ class Unbalanced(Initialization):
         if self.output_scale is not None:
             positive_scale("output_scale", self.output_scale)
 
-    def hidden(self, keys, dim, *, scale, signs, centres, centre_labels, dtype):
+    def hidden(self, gauss, scale, centres, centre_labels):
         """Gaussian rows."""
-        return _gauss(keys, _HIDDEN, (dim,), dtype) * jnp.asarray(scale).astype(dtype)
+        return gauss.rows * jnp.asarray(scale).astype(gauss.rows.dtype)
 
-    def output(self, keys, hidden, signs, scale):
-        """Gaussian readout, folded so that ``signs`` holds the sign (binary)."""
+    def output(self, gauss, scale, hidden):
+        """Gaussian votes."""
         size = scale if self.output_scale is None else self.output_scale
-        gauss = _gauss(keys, _OUTPUT, signs.shape[1:], hidden.dtype)
-        gauss = signs * jnp.abs(gauss) if signs.ndim == 1 else gauss
-        return gauss * jnp.asarray(size).astype(hidden.dtype)
+        return gauss.votes * jnp.asarray(size).astype(hidden.dtype)
 
 
 def balanced(
@@ -166,36 +182,22 @@ def representable_scale(scale: Any, dtype: Any) -> None:
         )
 
 
-def output_signs(
-    keys: Key[Array, " neuron"], classes: int | None, dtype: Any
-) -> Float[Array, " neuron"] | Float[Array, "neuron class"]:
-    """Fair signs, or unit vectors over the classes in uniform directions."""
-    if classes is not None:
-        gauss = _gauss(keys, _SIGN, (classes,), dtype)
-        return gauss / row_norms(gauss)[:, None]
-    fair = jax.vmap(lambda k: jax.random.bernoulli(jax.random.fold_in(k, _SIGN)))(keys)
-    return jnp.where(fair, 1, -1).astype(dtype)
+def signs(
+    votes: Float[Array, " neuron"],
+) -> Float[Array, " neuron"]:
+    """+1 and -1, never 0."""
+    return jnp.where(votes > 0, 1, -1).astype(votes.dtype)
 
 
-def _gauss(keys: Array, stream: int, shape: tuple[int, ...], dtype: Any) -> Array:
-    def draw(key):
-        return jax.random.normal(jax.random.fold_in(key, stream), shape, jnp.float32)
-
-    return jax.vmap(draw)(keys).astype(dtype)
-
-
-def _own_centres(keys: Array, signs: Array, centres: Any, centre_labels: Any) -> Array:
-    if centres is None or centre_labels is None or signs.ndim != 1:
+def _own_centres(gauss: Gaussians, centres: Any, centre_labels: Any) -> Array:
+    votes, tickets = gauss.votes, gauss.tickets
+    if centre_labels is None or tickets is None or votes.ndim != 1:
         raise InputError(
             "nudge > 0 without labelled centres of two classes",
             "neurons are moved toward a centre of their own class",
             "nudge=0.0, or draw(..., centres=..., centre_labels=...)",
         )
-    ticket = jax.vmap(
-        lambda k: jax.random.uniform(
-            jax.random.fold_in(k, _CENTRE), (len(centres),), jnp.float32
-        )
-    )(keys)
-    own = signs[:, None] * centre_labels.astype(signs.dtype)[None, :] > 0
-    chosen = jnp.argmax(jnp.where(own, ticket, -jnp.ones_like(ticket)), axis=1)
-    return (centres / row_norms(centres)[:, None])[chosen]
+    own = signs(votes)[:, None] * centre_labels.astype(votes.dtype)[None, :] > 0
+    # The largest of independent tickets is a fair choice among the centres that own.
+    chosen = jnp.argmax(jnp.where(own, tickets, -jnp.inf), axis=1)
+    return (centres / row_norms(centres)[:, None]).astype(votes.dtype)[chosen]

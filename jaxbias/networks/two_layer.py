@@ -12,11 +12,12 @@ from jaxbias._checks import InputError, is_concrete, one_of, positive_int
 from jaxbias._precision import float_dtype
 from jaxbias.networks.activations import Activation, ReLU
 from jaxbias.networks.initialization import (
+    Gaussians,
     Initialization,
     balanced,
-    output_signs,
     positive_scale,
     representable_scale,
+    signs,
 )
 from jaxbias.networks.weights import Weights, predict
 
@@ -161,24 +162,13 @@ class TwoLayer:
         scale = self.init.scale if scale is None else scale
         positive_scale("scale", scale)
         representable_scale(scale, dtype)
-        index = jnp.arange(padded)
-        keys = jax.vmap(lambda j: jax.random.fold_in(key, j))(index)
-        signs = output_signs(keys, self.classes, dtype)
-        hidden = self.init.hidden(
-            keys,
-            dim,
-            scale=scale,
-            signs=signs,
-            centres=centres,
-            centre_labels=centre_labels,
-            dtype=dtype,
-        )
+        gauss = self._gaussians(key, padded, dim, centres, dtype)
+        hidden = self.init.hidden(gauss, scale, centres, centre_labels)
         if self.output == "frozen":
-            votes = signs if self.classes is None else _one_hot(signs)
-            output = votes / jnp.asarray(width).astype(dtype)
+            output = _votes(gauss.votes) / jnp.asarray(width).astype(dtype)
         else:
-            output = self.init.output(keys, hidden, signs, scale)
-        mask = index < width
+            output = self.init.output(gauss, scale, hidden)
+        mask = jnp.arange(padded) < width
         classes = () if self.classes is None else (self.classes,)
         return Weights(
             hidden=jnp.where(mask[:, None], hidden, jnp.zeros_like(hidden)),
@@ -190,6 +180,28 @@ class TwoLayer:
             hidden_bias=jnp.zeros(padded, dtype) if self.hidden_bias else None,
             output_bias=jnp.zeros(classes, dtype) if self.output_bias else None,
             mask=mask,
+        )
+
+    def _gaussians(
+        self, key: Array, padded: int, dim: int, centres: Array | None, dtype: Any
+    ) -> Gaussians:
+        """One draw a neuron: compiling a random draw costs more than running it."""
+        columns = self.classes or 1
+        tickets = 0
+        if self.init.nudged and centres is not None:
+            tickets = len(centres)
+        total = dim + columns + tickets
+
+        def draw(neuron):
+            own = jax.random.fold_in(key, neuron)
+            return jax.random.normal(own, (total,), jnp.float32)
+
+        gauss = jax.vmap(draw)(jnp.arange(padded)).astype(dtype)
+        votes = gauss[:, dim : dim + columns]
+        return Gaussians(
+            rows=gauss[:, :dim],
+            votes=votes[:, 0] if self.classes is None else votes,
+            tickets=gauss[:, dim + columns :] if tickets else None,
         )
 
     def module(self, weights: Weights) -> TwoLayerNetwork:
@@ -206,6 +218,10 @@ class TwoLayer:
         return self.module(self.draw(key, dim, **options))
 
 
-def _one_hot(votes: Float[Array, "neuron class"]) -> Float[Array, "neuron class"]:
+def _votes(
+    votes: Float[Array, " neuron"] | Float[Array, "neuron class"],
+) -> Float[Array, " neuron"] | Float[Array, "neuron class"]:
+    if votes.ndim == 1:
+        return signs(votes)
     winner = jnp.argmax(votes, axis=1)
     return jax.nn.one_hot(winner, votes.shape[1], dtype=votes.dtype)
