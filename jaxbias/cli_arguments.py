@@ -69,6 +69,10 @@ class Sweep:
     """An axis: width=32,128,512 or, evenly spaced, noise=0.05:0.3:6."""
     seeds: int = 16
     """Seeds for each point of the grid."""
+    observe: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
+    """An observable to record. None: loss and minimum_margin."""
+    radius_at: Literal["centres", "samples"] | None = None
+    """Also bound the robustness radius of each final network at these points."""
     shard: Annotated[str | None, tyro.conf.arg(metavar="I/N")] = None
     """Run only share I of N of the batches, counted from 1."""
     extend: bool = False

@@ -3,6 +3,7 @@
 import difflib
 import functools
 import importlib.resources
+import itertools
 import json
 import os
 import tempfile
@@ -64,9 +65,11 @@ def start_jax() -> None:
 
 def writable(folder: Path) -> None:
     """Refuse a folder in which no file can be made, before an hour is spent on it."""
+    nearest = folder
+    while not nearest.exists() and nearest != nearest.parent:
+        nearest = nearest.parent
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
+        with tempfile.TemporaryFile(dir=nearest):
             pass
     except OSError as error:
         raise InputError(
@@ -214,20 +217,63 @@ def _sweep(command: commands.Sweep) -> int:
         writable(command.out)
     start_jax()
     from jaxbias import studies, sweeps
+    from jaxbias.results.summaries import finished
 
-    flow = studies.sweep_flow(command.study)
     with Progress() as progress:
-        sweeps.sweep(
-            flow,
+        table = sweeps.sweep(
+            studies.sweep_flow(command.study),
             over,
             seeds=command.seeds,
             out=command.out,
+            observe=command.observe or ("loss", "minimum_margin"),
+            radius_at=command.radius_at,
             shard=command.shard,
             extend=command.extend,
             dry_run=command.dry_run,
             progress=progress,
         )
-    return 0
+    if command.dry_run:
+        size, attrs = table.sizes["run"], table.attrs
+        print(
+            f"runs: {size}, programs to compile: {attrs['buckets']}, "
+            f"files: {attrs['batches']}; nothing was run"
+        )
+        return 0
+    counted = finished(table).attrs
+    print_table("medians over seeds, at the last time", *medians(table))
+    print(f"{counted['runs']} runs, {counted['unfinished']} unfinished")
+    print(f"jaxbias.open({str(command.out)!r}) gives the whole table")
+    return 0 if counted["unfinished"] == 0 else 1
+
+
+def medians(table: Any) -> tuple[list[str], list[list[str]]]:
+    """A sweep's table for print: a row for each point, medians over its seeds.
+
+    Observables are shown at the last time, radii at the weakest of their points.
+
+    Returns:
+        The columns' names and the rows.
+    """
+    from jaxbias.results.summaries import median
+
+    shown = {}
+    for name, values in table.data_vars.items():
+        radius = name in ("radius_lower", "radius_upper")
+        if "time" in values.dims:
+            values = values.isel(time=-1)
+            radius = False
+        if radius:
+            values = values.min([dim for dim in values.dims if dim != "run"])
+        if radius or (values.dims == ("run",) and "time" in table[name].dims):
+            shown[name] = median(table.assign({name: values}), name)
+    axes = json.loads(table.attrs["axes"])
+    levels = next(iter(shown.values())).coords
+    points = itertools.product(*(levels[axis].values.tolist() for axis in axes))
+    columns = [column.values.ravel().tolist() for column in shown.values()]
+    return [*axes, *shown], [
+        [brief(value) for value in (*point, *numbers)]
+        for point, numbers in zip(points, zip(*columns, strict=True), strict=True)
+    ]
 
 
 @run.register

@@ -267,6 +267,47 @@ def test_stored_verdicts_are_judged_without_computing(tmp_path, capsys):
     assert cli.main(["verify", other, "--from", str(tmp_path)]) == 2
 
 
+def test_a_sweep_is_planned_run_resumed_and_counted(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(cli_commands, "start_jax", lambda: None)
+    words = ["sweep", "neuron_alignment", "--out", str(tmp_path / "runs")]
+    words += ["--over", "width=2,3", "--seeds", "2"]
+    assert cli.main([*words, "--dry-run"]) == 0
+    assert capsys.readouterr().out.startswith("runs: 4, programs to compile: 1,")
+    assert not (tmp_path / "runs").exists()
+    assert cli.main(words) == 0
+    first = capsys.readouterr()
+    assert re.search(r"^ +2 +\S+ +\S+ *\n +3 ", first.out, re.MULTILINE)
+    assert "4 runs, 0 unfinished" in first.out
+    assert "4/4 runs" in first.err
+    [file] = (tmp_path / "runs").glob("*.nc")
+    written = file.stat().st_mtime_ns
+    assert cli.main(words) == 0
+    assert capsys.readouterr().out == first.out
+    assert file.stat().st_mtime_ns == written
+    assert cli.main(["status", str(tmp_path / "runs")]) == 0
+    assert capsys.readouterr().out.startswith("1 of 1 batches are written\n4 runs, 0")
+
+
+def test_radii_in_a_sweep_are_shown_at_their_weakest_point():
+    import xarray as xr
+
+    table = xr.Dataset(
+        {
+            "loss": (("run", "time"), [[9.0, 1.0], [9.0, 3.0], [9.0, 5.0]]),
+            "radius_lower": (("run", "cluster"), [[0.4, 0.3], [0.5, 0.5], [0.6, 0.2]]),
+            "evaluations": (("run",), [10, 20, 30]),
+            "status": (("run",), [0, 0, 0]),
+        },
+        {"width": (("run",), [8, 8, 16]), "seed": (("run",), [0, 1, 0])},
+        {"axes": '["width"]'},
+    )
+    columns, rows = cli_commands.medians(table)
+    assert columns == ["width", "loss", "radius_lower"]
+    assert rows == [["8", "2", "0.4"], ["16", "5", "0.2"]]
+    alone = cli_commands.medians(table.assign_attrs(axes="[]"))
+    assert alone == (["loss", "radius_lower"], [["3", "0.3"]])
+
+
 def test_the_words_become_what_they_say():
     assert parse(["verify"]) == Verify()
     assert parse(["verify", "a", "b", "--from", "x", "--teeth"]).targets == ("a", "b")

@@ -143,4 +143,4 @@ def _over_seeds(
         "runs": int(done.size),
         "unfinished": int((~done).sum()),
     }
-    return xr.DataArray(result.reshape(*shape, *tail), coords, dims, name, attrs)
+    return xr.DataArray(result.reshape((*shape, *tail)), coords, dims, name, attrs)
