@@ -242,20 +242,25 @@ class ReducedSystem(AbstractSystem):
             initial_hidden=problem.initial.hidden,
             hidden_coefficient=kept,
             dual=state.dual,
-            hidden=None,
+            # With a bias scores alone do not say where a neuron points.
+            hidden=self.weights(state).hidden if self.biased else None,
             activation=problem.activation,
             loss=problem.loss,
         )
+
+    @property
+    def biased(self) -> bool:
+        """Whether the hidden units have a bias."""
+        return self.problem.initial.hidden_bias is not None
 
     def weights(self, state: ReducedState) -> Weights:
         """The network: ``W = c W0 + A^T X``."""
         moved = jnp.matmul(state.dual.T, self.inputs, precision="highest")
         hidden = self._kept(state)[:, None] * self.hidden + moved
-        biased = self.problem.initial.hidden_bias is not None
         return Weights(
-            hidden=hidden[:, :-1] if biased else hidden,
+            hidden=hidden[:, :-1] if self.biased else hidden,
             output=state.output,
-            hidden_bias=hidden[:, -1] if biased else None,
+            hidden_bias=hidden[:, -1] if self.biased else None,
             output_bias=state.output_bias,
             mask=self.mask,
         )
