@@ -59,8 +59,8 @@ def gradient_flow(
     if isinstance(integrator, Adaptive):
         # As an array, a new tolerance is not a new program.
         tolerance = integrator.tolerance(problem.activation.degree)
-        dtype = problem.dataset.inputs.dtype
-        integrator = Adaptive(jnp.asarray(tolerance, dtype), integrator.max_steps)
+        tolerance = jnp.asarray(tolerance, problem.dataset.inputs.dtype)
+        integrator = Adaptive(tolerance, integrator.max_steps)
     return _solve(problem, tuple(map(float, times)), observables, integrator, form)
 
 
