@@ -258,14 +258,13 @@ def medians(table: Any) -> tuple[list[str], list[list[str]]]:
 
     shown = {}
     for name, values in table.data_vars.items():
-        radius = name in ("radius_lower", "radius_upper")
-        if "time" in values.dims:
-            values = values.isel(time=-1)
-            radius = False
-        if radius:
-            values = values.min([dim for dim in values.dims if dim != "run"])
-        if radius or (values.dims == ("run",) and "time" in table[name].dims):
-            shown[name] = median(table.assign({name: values}), name)
+        if set(values.dims) == {"run", "time"}:
+            last = values.isel(time=-1)
+        elif name in ("radius_lower", "radius_upper"):
+            last = values.min([dim for dim in values.dims if dim != "run"])
+        else:
+            continue
+        shown[name] = median(table.assign({name: last}), name)
     axes = json.loads(table.attrs["axes"])
     levels = next(iter(shown.values())).coords
     points = itertools.product(*(levels[axis].values.tolist() for axis in axes))

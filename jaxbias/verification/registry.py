@@ -52,8 +52,10 @@ def level() -> float:
     return corrected_alpha(stochastic_claims())
 
 
-def select(targets: str | Iterable[str] | None = None) -> list[Claim]:
+def select(targets: str | Claim | Iterable[str | Claim] | None = None) -> list[Claim]:
     """Claims named by full id, study, or prefix of an id, in the ledger's order.
+
+    A claim that is given itself comes after those, whether the ledger has it or not.
 
     Raises:
         InputError: a target names none; close matches are offered.
@@ -62,7 +64,11 @@ def select(targets: str | Iterable[str] | None = None) -> list[Claim]:
     if targets is None:
         return list(claims.values())
     wanted: set[str] = set()
-    for target in [targets] if isinstance(targets, str) else targets:
+    given: dict[str, Claim] = {}
+    for target in [targets] if isinstance(targets, str | Claim) else targets:
+        if isinstance(target, Claim):
+            given[target.id] = target
+            continue
         found = {
             claim.id
             for claim in claims.values()
@@ -71,7 +77,8 @@ def select(targets: str | Iterable[str] | None = None) -> list[Claim]:
         if not found:
             raise _unknown(target, claims)
         wanted |= found
-    return [claim for name, claim in claims.items() if name in wanted]
+    named = [c for name, c in claims.items() if name in wanted and name not in given]
+    return [*named, *given.values()]
 
 
 def _unknown(target: str, claims: dict[str, Claim]) -> InputError:

@@ -121,7 +121,7 @@ def seed_root(claim: Claim) -> int:
 
 
 def verify(
-    targets: str | Iterable[str] | None = None,
+    targets: str | Claim | Iterable[str | Claim] | None = None,
     *,
     size: str = "quick",
     seeds: int | None = None,
@@ -131,8 +131,8 @@ def verify(
     """Check claims of the ledger and return one verdict each.
 
     Args:
-        targets: a full id, a study, a prefix of an id, several of them, or None
-            for the whole ledger.
+        targets: a full id, a study, a prefix of an id, a claim of one's own, several
+            of them, or None for the whole ledger.
         size: ``quick``, ``paper`` or ``full``: how much evidence.
         seeds: number of seeds of claims that train networks; None for their own.
         teeth: also require that every decoy is refused.
