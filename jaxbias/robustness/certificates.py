@@ -16,7 +16,8 @@ $s$ holds S. For $\|\delta\|_q \le r$:
    $m^p - (m-\gamma)^p > s(r)$; the left side falls and the right side grows in r.
 
 In $\ell_2$:
-$L^2 = \|g\|^2 + L_T^2 + 2(\sum_T |a_j|(-\langle g, u_j\rangle)_+^p)^{1/p}$ by Hölder, with $L_T = \lambda^{1/p}$ for $p \ge 2$ and $A^{1/p-1/2}\lambda^{1/2}$ below,
+$L^2 = \|g\|^2 + L_T^2 + 2(\sum_T |a_j|(-\langle g, u_j\rangle)_+^p)^{1/p}$ by Hölder,
+with $L_T = \lambda^{1/p}$ for $p \ge 2$ and $A^{1/p-1/2}\lambda^{1/2}$ below,
 $\lambda$ the largest eigenvalue of $\sum_T |a_j| u_j u_j^T$ and $A = \sum_T |a_j|$.
 This is the certificate of the homogeneous networks with g in place of its worst case,
 and nothing in it needs homogeneity, so biases are allowed.
@@ -184,7 +185,7 @@ def _lipschitz_two(rows: np.ndarray, sizes: np.ndarray, p: float) -> float:
 
 
 def _lipschitz_inf(rows: np.ndarray, sizes: np.ndarray, p: float) -> float:
-    r"""A bound on $(\sum a_j|\langle u_j,\delta\rangle|^p)^{1/p}$ over $\|\delta\|_\infty\le1$.
+    r"""A bound on $(\sum a_j|\langle u_j,\delta\rangle|^p)^{1/p}$, $\|\delta\|_\infty\le1$.
 
     The least of the per-neuron bound $(\sum a_j\|u_j\|_1^p)^{1/p}$ and the one through
     $\sum a_j\langle u_j,\delta\rangle^2 \le \sum_{kl} |M_{kl}|$,

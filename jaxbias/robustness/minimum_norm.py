@@ -52,7 +52,11 @@ class Search:
 
 
 class Problem(NamedTuple):
-    """One scalar network in normal form, and the points to attack, as arrays."""
+    """One scalar network in normal form, and the points to attack, as arrays.
+
+    Anchors are scores of other points, ``reach`` their distances from each point,
+    infinite for scores that no point need have. The first switches every neuron on.
+    """
 
     rows: Float[Array, "neuron feature"]
     gram: Float[Array, "neuron neuron"]
@@ -61,12 +65,16 @@ class Problem(NamedTuple):
     constants: Float[Array, " point"]
     signs: Float[Array, " point"]
     anchors: Float[Array, "anchor neuron"]
+    reach: Float[Array, "point anchor"]
 
 
 class Found(NamedTuple):
-    """The perturbation of each point, whether it flips it, and its start."""
+    """The perturbation of each point, whether it flips it, and its start.
 
-    perturbation: Float[Array, "point feature"]
+    In l_2 the perturbation is given by its coordinates on the neurons' rows.
+    """
+
+    coordinates: Float[Array, "point coordinate"]
     flipped: Bool[Array, " point"]
     start: Float[Array, " point"]
 
@@ -155,7 +163,7 @@ def _projections(
 def _anchored_starts(
     problem: Problem, activation: Activation, order: float, picks: int
 ):
-    """Starts of every point: clean, all opposing neurons on, the closest anchors."""
+    """Starts of every point: clean, a broken anchor, all neurons on, close anchors."""
     anchors, amplitudes, signs = problem.anchors, problem.amplitudes, problem.signs
     clean = halves(problem.scores, amplitudes, problem.constants, activation)
     constants = jnp.full(anchors.shape[:1], problem.constants[0])
@@ -204,9 +212,19 @@ def _anchored_starts(
         tangent = jnp.take_along_axis(tangents, choice[:, None], axis=1)[:, 0]
         return own_slope - slopes, tangent - own
 
+    # The boundary on the way to the nearest anchor that is broken itself.
+    lead = far.positive - far.negative
+    broken = signs[:, None] * lead[None, :] <= 0
+    nearest = jnp.argmin(jnp.where(broken, problem.reach, jnp.inf), axis=1)
+    ray = anchors[nearest] - problem.scores
+    ray = _bisect(problem, ray, activation, 16)[:, None] * ray
+    value, slope = margin(
+        problem.scores + ray, amplitudes, problem.constants, signs, activation
+    )
     slopes, targets = jax.vmap(step)(choices)
-    slopes = jnp.concatenate([jnp.zeros_like(own_slope), *slopes])
-    targets = jnp.concatenate([jnp.zeros_like(own), *targets])
+    slopes = jnp.concatenate([jnp.zeros_like(own_slope), slope, *slopes])
+    target = jnp.sum(slope * ray, axis=1) - value
+    targets = jnp.concatenate([jnp.zeros_like(own), target, *targets])
     return _project(problem, order, slopes, targets)
 
 
@@ -268,9 +286,7 @@ def attack(
     shift = jnp.where(rough_wins[:, None], (1 + _PUSH) * shift, iterate.best_shift)
     flipped = rough_wins | jnp.isfinite(iterate.best_length)
     along = _bisect(problem, shift, activation, search.bisections)
-    coordinates = along[:, None] * coordinates
-    perturbation = coordinates @ problem.rows if order == 2 else coordinates
-    return Found(perturbation, flipped, start)
+    return Found(along[:, None] * coordinates, flipped, start)
 
 
 def _bisect(

@@ -31,9 +31,9 @@ def robust_accuracy(
 ) -> Float[np.ndarray, " radius"]:
     r"""Share of points with $y f > 0$ after the attack, at each $\ell_2$ radius.
 
-    $\delta \leftarrow \Pi_{\|\delta\|\le r}\big(\delta + \eta\,g/(\|g\| + 10^{-7})\big)$
-    from $\delta = 0$, g the gradient of the batch mean of $e^{-y f}$. The constant
-    and the mean stall the attack where the gradient is small; both are in the original.
+    $\delta \leftarrow \Pi_{\|\delta\|\le r}(\delta + \eta\,g/(\|g\| + 10^{-7}))$ from
+    $\delta = 0$, g the gradient of the batch mean of $e^{-y f}$. The constant and the
+    mean stall the attack where the gradient is small; both are in the original.
 
     Args:
         weights: a network with one output.
