@@ -192,9 +192,9 @@ def paper_distance(
     inputs: Float[Array, "sample feature"],
     *,
     key: Key[Array, ""],
-    points: int = 256,
+    points: int = 128,
     batch: int = 1000,
-    steps: int = 300,
+    steps: int = 200,
     step: float = 0.01,
 ) -> Float[Array, ""]:
     r"""The distance as the paper's code searches it, kept to show where it stalls.

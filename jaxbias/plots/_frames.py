@@ -86,18 +86,33 @@ def power_law(x, y) -> tuple[float, float]:
 
 
 def distance(data: xr.Dataset) -> list[Mark]:
-    """Distance to the ideal classifier against noise, with fitted power laws."""
+    """Distance to the ideal classifier against noise.
+
+    Power laws are fitted to the larger half of the noises; guides are the late-time
+    floor at p = 1 and the sampling error of the cluster means at p = 3.
+    """
     marks = []
     for exponent in data.exponent.values:
         name = f"{exponent:g}"
         runs = data.distance.sel(exponent=exponent)
         curves = over_seeds("distance", name, data.noise, runs, "max")
         median = next(mark for mark in curves if mark.role == "median")
-        slope, factor = power_law(median.x, median.y)
+        upper = median.x >= np.median(median.x)
+        slope, factor = power_law(median.x[upper], median.y[upper])
         marks += curves
         marks.append(
             Mark("distance", name, "fit", np.array([slope]), np.array([factor]))
         )
+        if exponent == 3 and "samples_per_cluster" in data.attrs:
+            # p sqrt(2 (1 - cos)) max cos^2 sin at the angle noise/sqrt(N) by which a
+            # cluster's sample mean misses its centre.
+            root = np.sqrt(data.attrs["samples_per_cluster"])
+            missed = 2 / np.sqrt(3) * data.noise.values / root
+            marks.append(Mark("distance", name, "guide", data.noise.values, missed))
+        if exponent == 1 and "late_floor" in data.attrs:
+            floor = np.full(2, data.attrs["late_floor"])
+            ends = median.x[[0, -1]]
+            marks.append(Mark("distance", name, "guide", ends, floor))
         if "paper_distance" in data:
             paper = data.paper_distance.sel(exponent=exponent)
             marks += over_seeds("distance", name + " paper", data.noise, paper, None)
@@ -147,7 +162,9 @@ def robust_accuracy(data: xr.Dataset) -> list[Mark]:
         panel = f"{exponent:g}"
         for curve in CURVES:
             runs = data.accuracy.sel(exponent=exponent, curve=curve)
-            marks += over_seeds(panel, curve, radius, runs, "min")
+            # The slow attack is run at some of the radii only.
+            runs = runs.dropna("radius", how="all")
+            marks += over_seeds(panel, curve, runs.radius, runs, "min")
         inside = {
             mark.series: mark.y
             for mark in marks
@@ -155,11 +172,10 @@ def robust_accuracy(data: xr.Dataset) -> list[Mark]:
         }
         lower, upper = inside["certified"], inside["upper"]
         marks.append(Mark(panel, "interval", "band", radius, lower, upper))
-        ends = np.array([np.sqrt(0.5), radius[-1]])
-        clusters, positive = int(data.attrs["clusters"]), int(data.attrs["positive"])
-        best = max(positive, clusters - positive) / clusters
-        cap = np.full(2, best)
-        marks.append(Mark(panel, "ceiling", "band", ends, cap, np.ones(2)))
+        ceiling = np.asarray(data.ceiling, float)
+        marks.append(
+            Mark(panel, "ceiling", "band", radius, ceiling, np.ones_like(radius))
+        )
         ideal = float(data.attrs[f"ideal_radius_{exponent:g}"])
         marks.append(Mark(panel, "ideal", "guide", np.array([ideal]), np.zeros(1)))
     return marks
@@ -186,11 +202,21 @@ def widths(data: xr.Dataset) -> list[Mark]:
 
 
 def scales(data: xr.Dataset) -> list[Mark]:
-    """How far the end state stands from the smallest scale's, at equal loss."""
+    """Differences at equal loss: to the smallest scale, and of float32 to float64."""
     marks = []
     for exponent in data.exponent.values:
-        runs = data.difference.sel(exponent=exponent)
-        marks += over_seeds("scales", f"{exponent:g}", data.scale, runs, "max")
+        part = data.sel(exponent=exponent)
+        name = f"{exponent:g}"
+        moved = over_seeds("scales", name, data.scale, part.difference, "max")
+        marks += moved
+        marks += over_seeds("rounding", name, data.scale, part.rounding, "max")
+        floor = np.full(2, float(part.floor.median()))
+        ends = np.array([data.scale.max(), data.scale.min()])
+        marks.append(Mark("scales", name, "guide", ends, floor))
+        median = next(mark for mark in moved if mark.role == "median")
+        used = np.isfinite(median.y)
+        fit = np.polyfit(np.log10(median.x[used]), median.y[used], 1)
+        marks.append(Mark("scales", name, "fit", fit[:1], fit[1:]))
     return marks
 
 

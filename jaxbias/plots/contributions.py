@@ -22,14 +22,27 @@ def figure(data: xr.Dataset) -> Figure:
         ax.plot(
             [median.x[dominant - 1]], [median.y[dominant - 1]], "o", color=colour, ms=3
         )
+        # The upper curve is named above itself, the lower ones beside their mark.
+        first = exponent == data.exponent.values[0]
+        spot = dominant // 2 if first else dominant - 1
         style.label(
             ax,
-            median.x[dominant - 1] + 0.02 * len(median.x),
-            median.y[dominant - 1] * 2.5,
+            median.x[spot] + (0 if first else 0.03 * len(median.x)),
+            median.y[spot] * 5,
             f"{style.exponent_name(exponent)}: {dominant} dominant",
             colour,
         )
-    style.guide(ax, data.attrs["dominant"], "counted as dominant above", axis="y")
+    threshold = float(data.attrs["dominant"])
+    style.guide(ax, threshold, "", axis="y")
+    ax.text(
+        0.01 * data.sizes["neuron"],
+        threshold / 2,
+        "dominant above",
+        color=style.GREY,
+        fontsize=7,
+        va="top",
+    )
+    ax.set_ylim(top=10)
     ax.set_xlabel("neuron, by falling contribution")
     ax.set_ylabel(r"contribution $|v_j|\,\|w_j\|$ / largest")
     ax.set_xlim(0, data.sizes["neuron"])

@@ -48,6 +48,13 @@ def figure(data: xr.Dataset) -> Figure:
         bar = drawn.colorbar(image, ax=list(grid), fraction=0.03, pad=0.01)
         bar.set_label(r"$\cos(\mu_k,\,w_j)$")
         bar.outline.set_visible(False)
-        for size, sign in ((positive, 1), (clusters - positive, 1)):
-            bar.ax.axhline(sign / np.sqrt(size), color=style.BLACK, lw=0.6)
+        averages = sorted({positive, clusters - positive}, reverse=True)
+        levels = [size**-0.5 for size in averages]
+        names = [rf"$1/\sqrt{{{size}}}$" for size in averages]
+        bar.set_ticks([-1, 0, *levels, 1], labels=["-1", "0", *names, "1"])
+        # The two class averages may lie close together on the bar.
+        for text, side in zip(
+            bar.ax.get_yticklabels()[2:-1], ("top", "bottom"), strict=False
+        ):
+            text.set_verticalalignment(side)
     return drawn

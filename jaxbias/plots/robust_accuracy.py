@@ -29,14 +29,10 @@ def _panel(ax: Axes, marks: list[Mark], data: xr.Dataset) -> None:
         lw=0,
         zorder=0,
     )
-    ax.plot([*ceiling.x], [*ceiling.y], color=style.GREY, lw=0.8, zorder=1)
+    low = float(ceiling.y[-1])
+    middle = (np.sqrt(0.5) + ceiling.x[-1]) / 2
     style.label(
-        ax,
-        float(ceiling.x.mean()),
-        float(ceiling.y[0] + 1) / 2,
-        "no classifier",
-        style.GREY,
-        ha="center",
+        ax, middle, (low + 1) / 2, "no classifier", style.GREY, ha="center", zorder=1.5
     )
     curves(ax, pick(marks, series="interval"), style.BLUE)
     for name, (colour, text, line) in _LOOK.items():
@@ -46,18 +42,37 @@ def _panel(ax: Axes, marks: list[Mark], data: xr.Dataset) -> None:
         height = _HEIGHTS[name]
         below = np.flatnonzero(median.y < height)
         place = float(median.x[below[0] if len(below) else -1])
-        left = name == "certified"
+        left = name != "paper"
         style.label(
             ax,
-            place + (-0.03 if left else 0.02),
+            place + (-0.04 if left else 0.02),
             height,
             text,
             colour,
             ha="right" if left else "left",
         )
+    _zoom(ax, marks)
     clusters = int(data.attrs["clusters"])
     style.guide(ax, clusters**-0.5, r"$1/\sqrt{K}$", at=1.0)
     style.guide(ax, np.sqrt(0.5), r"$\sqrt{2}/2$", at=1.0)
+
+
+def _zoom(ax: Axes, marks: list[Mark]) -> None:
+    """The cliff alone, where the certificate and the upper bound can be told apart."""
+    (ideal,) = pick(marks, series="ideal")[0].x
+    right = ideal < sum(ax.dataLim.intervalx) / 2
+    inset = ax.inset_axes(
+        (0.64, 0.14, 0.32, 0.34) if right else (0.31, 0.14, 0.24, 0.34)
+    )
+    curves(inset, pick(marks, series="interval"), style.BLUE)
+    for name in ("upper", "certified"):
+        curves(inset, pick(marks, series=name), _LOOK[name][0])
+    inset.axvline(ideal, color=style.GREY, lw=0.8, ls=(0, (4, 2)), zorder=1)
+    inset.set_xlim(ideal - 0.04, ideal + 0.04)
+    inset.set_ylim(-0.03, 1.03)
+    inset.set_yticks([0, 1])
+    inset.set_xticks([round(ideal - 0.03, 2), round(ideal + 0.03, 2)])
+    inset.tick_params(labelsize=6)
 
 
 def figure(data: xr.Dataset) -> Figure:

@@ -89,8 +89,8 @@ def guide(ax: Axes, value: float, text: str, *, axis: str = "x", at: float = 1.0
 
 def label(ax: Axes, x: float, y: float, text: str, colour, **options) -> None:
     """Name a curve beside itself, readable over other lines."""
-    options = {"ha": "left", "va": "center", "fontsize": 7} | options
-    drawn = ax.text(x, y, text, color=colour, zorder=5, **options)
+    options = {"ha": "left", "va": "center", "fontsize": 7, "zorder": 5} | options
+    drawn = ax.text(x, y, text, color=colour, **options)
     drawn.set_path_effects([withStroke(linewidth=2.0, foreground="white")])
 
 

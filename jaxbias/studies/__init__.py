@@ -1,0 +1,102 @@
+"""Studies: one paper each, from runs to verdicts and figures. Names need no jax."""
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jaxbias._checks import one_of
+
+Progress = Callable[[int, int, str], None]
+SIZES = ("quick", "paper", "full")
+
+
+@dataclass(frozen=True)
+class Study:
+    """What is known of a study before it runs.
+
+    Attributes:
+        description: one line.
+        main: whether ``jaxbias reproduce`` runs it unasked.
+        figures: what each figure shows, by its file's name.
+    """
+
+    description: str
+    main: bool
+    figures: dict[str, str]
+
+
+STUDIES = {
+    "neuron_alignment": Study(
+        "Neurons align with class averages (ReLU) or with single clusters (pReLU, "
+        "p > 2), and robustness follows (ICML 2024, ICML 2025).",
+        main=True,
+        figures={
+            "distance": "Distance of the trained network to its ideal classifier "
+            "against intra-cluster noise: F for p = 1, F^(3) for p = 3.",
+            "contributions": "Contributions |v||w| of the neurons in falling order.",
+            "cosine_map": "Cosines of the dominant neurons to the cluster centres.",
+            "robust_accuracy": "Robust accuracy against radius: the paper's attack, an "
+            "upper bound from witnesses and a certified lower bound.",
+            "widths": "Robust radius at the centres and amplitude of the positive "
+            "class, over width and noise.",
+            "scales": "How the end state moves with the scale of initialisation, at "
+            "equal training loss.",
+            "digits": "pReLU networks on handwritten digits, parity and ten classes: "
+            "accuracy, stable rank of the features, robust accuracy.",
+        },
+    )
+}
+
+
+@dataclass(frozen=True)
+class StudyReport:
+    """What a study came to.
+
+    Attributes:
+        rows: verdict rows, as ``verify --json`` prints them.
+        figures: paths of the PNG and PDF files.
+        failed: runs that did not finish; none is left out of a figure silently.
+    """
+
+    rows: list[dict[str, Any]]
+    figures: list[Path]
+    failed: int
+
+
+def run(
+    name: str,
+    *,
+    size: str = "quick",
+    out: str | Path = "figures",
+    progress: Progress | None = None,
+) -> StudyReport:
+    """Run a study afresh and write its folder ``out/name``.
+
+    Written are ``verdicts.json``, a PDF, a PNG and ``data/*.nc`` for every figure, and
+    a README that says what was run.
+
+    Args:
+        name: a key of :data:`STUDIES`.
+        size: ``"quick"`` (minutes on two cores), ``"paper"`` or ``"full"``.
+        out: the folder of all studies.
+        progress: called with parts done, parts in all and what is being done.
+
+    Raises:
+        InputError: for an unknown study or size, and where files cannot be written.
+    """
+    one_of("study", name, STUDIES)
+    one_of("size", size, SIZES)
+    study = importlib.import_module(f"jaxbias.studies.{name}")
+    return study.run(size, Path(out) / name, progress or (lambda *_: None))
+
+
+def sweep_flow(name: str) -> Any:
+    """The gradient flow from which ``jaxbias sweep`` departs for a study.
+
+    Raises:
+        InputError: for an unknown study.
+    """
+    one_of("study", name, STUDIES)
+    return importlib.import_module(f"jaxbias.studies.{name}").sweep_flow()

@@ -15,7 +15,8 @@ def _distance():
         "distance": (("exponent", "seed", "noise"), values),
         "paper_distance": (("exponent", "seed", "noise"), values * [[[0.9]], [[1e-3]]]),
     }
-    return xr.Dataset(data, {"exponent": EXPONENTS, "noise": noise})
+    coords = {"exponent": EXPONENTS, "noise": noise}
+    return xr.Dataset(data, coords, {"samples_per_cluster": 30, "late_floor": 0.02})
 
 
 def _contributions():
@@ -56,8 +57,12 @@ def _robust_accuracy():
     shifts = np.array([0.0, 0.01])
     steps = places[:, :, None, None] + shifts[:, None] - radius
     values = 1 / (1 + np.exp(-60 * steps))
+    ceiling = np.where(radius < np.sqrt(0.5), 1.0, 0.6)
     return xr.Dataset(
-        {"accuracy": (("exponent", "curve", "seed", "radius"), values)},
+        {
+            "accuracy": (("exponent", "curve", "seed", "radius"), values),
+            "ceiling": ("radius", ceiling),
+        },
         {
             "exponent": EXPONENTS,
             "curve": ["paper", "upper", "certified"],
@@ -91,10 +96,16 @@ def _widths():
 
 
 def _scales():
-    scale = 10.0 ** np.array([-3, -5, -7, -9, -12])
-    values = np.stack([scale**0.5, scale**0.7])[:, None] * np.array([[1.0], [1.5]])
+    scale = 10.0 ** np.array([-3, -5, -7, -9, -12, -15])
+    values = np.stack([1e-3 * (15 + np.log10(scale)), 1e-4 * (15 + np.log10(scale))])
+    values = values[:, None] * np.array([[1.0], [1.5]])
+    rounding = np.full((2, 2, 6), 1e-6) * np.array([[1.0], [2.0]])
     return xr.Dataset(
-        {"difference": (("exponent", "seed", "scale"), values)},
+        {
+            "difference": (("exponent", "seed", "scale"), values),
+            "rounding": (("exponent", "seed", "scale"), rounding),
+            "floor": (("exponent", "seed"), [[1e-5, 2e-5], [1e-7, 2e-7]]),
+        },
         {"exponent": EXPONENTS, "scale": scale},
         {"reference_scale": 1e-15, "equal_loss": 0.01},
     )

@@ -59,5 +59,6 @@ def test_ceiling_begins_at_half_root_two_and_spares_the_majority_class(tables):
     marks = _frames.robust_accuracy(tables["robust_accuracy"])
     ceilings = [mark for mark in marks if mark.series == "ceiling"]
     assert len(ceilings) == 2
-    assert ceilings[0].x[0] == pytest.approx(np.sqrt(2) / 2)
-    np.testing.assert_allclose(ceilings[0].y, 0.6)
+    reached = ceilings[0].y < 1
+    assert ceilings[0].x[reached].min() >= np.sqrt(2) / 2
+    np.testing.assert_allclose(ceilings[0].y[reached], 0.6)
