@@ -196,7 +196,7 @@ def _open_folder(folder: Path) -> xr.Dataset:
         )
     tables = [_read(file) for file in files]
     for file, table in zip(files, tables, strict=True):
-        if manifest and table.attrs.get("frame") != manifest["frame"]:
+        if manifest and table.attrs.get("spec_hash") != manifest["spec_hash"]:
             raise InputError(
                 f"file {str(file)!r}",
                 "it was written by another sweep than the rest of its folder",

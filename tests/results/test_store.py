@@ -10,7 +10,7 @@ from jaxbias._checks import InputError
 from jaxbias.results import store
 
 
-def table(runs=(0, 1, 2), width=3, frame="f", **attrs):
+def table(runs=(0, 1, 2), width=3, spec="f", **attrs):
     runs = np.asarray(runs)
     values = runs[:, None] + np.linspace(0, 1, width)[None, :]
     return xr.Dataset(
@@ -26,13 +26,13 @@ def table(runs=(0, 1, 2), width=3, frame="f", **attrs):
             "kind": (("run",), np.array(["relu", "a long name", "x"])[runs % 3]),
             "time": [1.0, 10.0],
         },
-        {"frame": frame, "wall_seconds": 2.0, **attrs},
+        {"spec_hash": spec, "wall_seconds": 2.0, **attrs},
     )
 
 
 def batches(folder, tables, planned=None):
     names = [f"batch-{i}.nc" for i in range(planned or len(tables))]
-    store.write_manifest(folder, {"frame": "f", "files": names})
+    store.write_manifest(folder, {"spec_hash": "f", "files": names})
     for name, one in zip(names, tables, strict=False):
         results.write(one, folder / name)
     return names
@@ -132,7 +132,7 @@ def test_a_broken_plan_is_refused_by_name(tmp_path):
 
 
 def test_a_file_of_another_sweep_is_refused(tmp_path):
-    batches(tmp_path, [table(), table((3,), frame="other")])
+    batches(tmp_path, [table(), table((3,), spec="other")])
     with pytest.raises(InputError, match=r"batch-1\.nc.*another sweep"):
         results.open(tmp_path)
 
@@ -142,7 +142,7 @@ def test_nothing_there(tmp_path):
         results.open(tmp_path / "missing.nc")
     with pytest.raises(InputError, match="no results are in it"):
         results.open(tmp_path)
-    store.write_manifest(tmp_path, {"frame": "f", "files": ["batch-0.nc"]})
+    store.write_manifest(tmp_path, {"spec_hash": "f", "files": ["batch-0.nc"]})
     with pytest.raises(InputError, match="finished no batch"):
         results.open(tmp_path)
 

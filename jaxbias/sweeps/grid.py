@@ -1,0 +1,287 @@
+"""Axes of a sweep: text to values, names to fields, values to flows. Free of JAX."""
+
+import dataclasses
+import difflib
+import importlib
+import itertools
+import numbers
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, cast
+
+import numpy as np
+
+from jaxbias._checks import InputError, positive_int
+
+_WORDS = {"true": True, "false": False, "none": None}
+_MAX_SEED = 2**32 - 1
+
+
+def parse_over(texts: Iterable[str]) -> dict[str, list[Any]]:
+    """Axes from the command line: ``NAME=VALUES`` each.
+
+    Values are a list (``width=32,128,512``), evenly spaced (``noise=0.05:0.3:6``,
+    first to last, how many) or evenly spaced in the logarithm
+    (``scale=1e-7:1e-3:5:log``).
+
+    Raises:
+        InputError: The text is none of these, or an axis is given twice.
+    """
+    over: dict[str, list[Any]] = {}
+    for text in texts:
+        name, equals, values = (part.strip() for part in text.partition("="))
+        if not (name and equals and values):
+            raise _bad_axis(text, "an axis is a name, an equals sign and values")
+        if name in over:
+            raise _bad_axis(text, f"the axis {name!r} is given twice")
+        over[name] = _spaced(text, values) if ":" in values else _listed(text, values)
+    return over
+
+
+def _bad_axis(text: str, why: str) -> InputError:
+    examples = "width=32,128,512 or noise=0.05:0.3:6 or scale=1e-7:1e-3:5:log"
+    return InputError(f"axis {text!r}", why, examples)
+
+
+def _listed(text: str, values: str) -> list[Any]:
+    parts = [part.strip() for part in values.split(",")]
+    if "" in parts:
+        raise _bad_axis(text, "a value between commas is missing")
+    return [_value(part) for part in parts]
+
+
+def _spaced(text: str, values: str) -> list[Any]:
+    parts = [part.strip() for part in values.split(":")]
+    logarithmic = len(parts) == 4 and parts[3] == "log"
+    if not (len(parts) == 3 or logarithmic):
+        raise _bad_axis(text, "a range is FIRST:LAST:COUNT or FIRST:LAST:COUNT:log")
+    first, last, count = (_value(part) for part in parts[:3])
+    finite = all(
+        isinstance(v, int | float) and not isinstance(v, bool) and np.isfinite(v)
+        for v in (first, last)
+    )
+    if not (finite and isinstance(count, int) and count >= 2):
+        raise _bad_axis(text, "a range has two numbers and a count of at least 2")
+    if logarithmic and not (first > 0 and last > 0):
+        raise _bad_axis(text, "a logarithmic range has positive ends")
+    spaced = np.geomspace if logarithmic else np.linspace
+    return spaced(first, last, count).tolist()
+
+
+def _value(text: str) -> Any:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return _WORDS.get(text.lower(), text)
+
+
+def parse_shard(shard: str | tuple[int, int] | None) -> tuple[int, int]:
+    """``"2/3"`` as (1, 3): which of how many parts, counted from 0.
+
+    Raises:
+        InputError: The text is no such fraction, or the part does not exist.
+    """
+    if shard is None:
+        return 0, 1
+    parts = shard.split("/") if isinstance(shard, str) else list(shard)
+    try:
+        part, total = (int(p) for p in parts)
+    except ValueError:
+        part, total = 0, 0
+    if not 1 <= part <= total:
+        raise InputError(
+            f"shard={shard!r}",
+            "it says which of how many parts to run, counted from 1",
+            "shard='1/4'",
+        )
+    return part - 1, total
+
+
+def seed_list(seeds: int | Iterable[Any]) -> tuple[int, ...]:
+    """The seeds: ``0 .. seeds - 1`` for a number, or those of a sequence.
+
+    Raises:
+        InputError: There are none, one occurs twice, or one is no integer in
+            [0, 2^32).
+    """
+    if isinstance(seeds, numbers.Integral):
+        positive_int("seeds", seeds)
+        return tuple(range(int(seeds)))
+    listed = list(cast(Iterable[Any], seeds))
+    whole = all(isinstance(s, numbers.Integral) for s in listed)
+    if not (listed and whole and all(0 <= s <= _MAX_SEED for s in listed)):
+        raise InputError(
+            f"seeds={seeds!r}",
+            "seeds are integers from 0 to 2^32 - 1, at least one",
+            "seeds=16 or seeds=range(100, 108)",
+        )
+    if len(set(listed)) < len(listed):
+        raise InputError(
+            f"seeds={seeds!r}",
+            "a seed that occurs twice would count the same run twice",
+            "distinct seeds",
+        )
+    return tuple(int(s) for s in listed)
+
+
+@dataclasses.dataclass(frozen=True)
+class Axis:
+    """One axis: its name in the table, the field it sets, and the values."""
+
+    name: str
+    path: str
+    values: tuple[Any, ...]
+
+    def labels(self) -> list[Any]:
+        """The values as the table shows them: numbers and strings."""
+        return [label(value) for value in self.values]
+
+
+def label(value: Any) -> Any:
+    """A number or string as it is; an object by its registered name or its call."""
+    if isinstance(value, numbers.Number | str):
+        return value
+    name = getattr(value, "name", None)
+    return name if isinstance(name, str) else repr(value)
+
+
+def field_paths(spec: Any, prefix: str = "") -> Iterator[str]:
+    """Dotted paths of every field of nested dataclasses that an axis could set."""
+    for field in dataclasses.fields(spec):
+        value = getattr(spec, field.name)
+        if not field.init or hasattr(value, "__array__"):
+            continue
+        path = prefix + field.name
+        yield path
+        if dataclasses.is_dataclass(value):
+            yield from field_paths(value, path + ".")
+
+
+def resolve_path(spec: Any, name: str) -> str:
+    """The one field that a bare or dotted name means.
+
+    Raises:
+        InputError: No field matches, or more than one does; they are listed.
+    """
+    paths = list(field_paths(spec))
+    matches = [p for p in paths if p == name or p.endswith("." + name)]
+    exact = [p for p in matches if p == name]
+    if len(matches) == 1 or (exact and "." in name):
+        return (exact or matches)[0]
+    if not matches:
+        ends = {p.rsplit(".", 1)[-1]: p for p in paths}
+        close = difflib.get_close_matches(name.rsplit(".", 1)[-1], ends, n=3)
+        raise InputError(
+            f"axis {name!r}",
+            f"no field has that name; there are {', '.join(paths)}",
+            " or ".join(repr(c) for c in close or list(ends)[:1]),
+        )
+    raise InputError(
+        f"axis {name!r}",
+        f"{len(matches)} fields have that name",
+        " or ".join(map(repr, matches)),
+    )
+
+
+def get_at(spec: Any, path: str) -> Any:
+    """The value of the field at a dotted path."""
+    for name in path.split("."):
+        spec = getattr(spec, name)
+    return spec
+
+
+def replace_at(spec: Any, path: str, value: Any) -> Any:
+    """A copy of nested dataclasses with one field replaced."""
+    name, _, rest = path.partition(".")
+    inner = replace_at(getattr(spec, name), rest, value) if rest else value
+    return dataclasses.replace(spec, **{name: inner})
+
+
+def resolve_axes(
+    flow: Any, over: Mapping[str, Any], taken: Iterable[str] = ()
+) -> tuple[Axis, ...]:
+    """The axes of a sweep over a flow's fields, checked value by value.
+
+    Args:
+        flow: The flow whose fields are swept.
+        over: Values by bare name (``width``) or dotted path (``network.width``).
+        taken: Names of variables, which no axis may have; an axis that would is
+            called ``flow_`` and its path.
+
+    Raises:
+        InputError: A name fits no field or several, an axis has no values or one
+            twice, or a value is of the wrong kind or refused by the flow.
+    """
+    axes: list[Axis] = []
+    taken = set(taken)
+    for name, values in over.items():
+        path = resolve_path(flow, name)
+        current = get_at(flow, path)
+        many = isinstance(values, Iterable) and not isinstance(values, str)
+        found = tuple(_cast(name, v, current) for v in values) if many else ()
+        if not found:
+            raise InputError(
+                f"over={{{name!r}: {values!r}}}",
+                "an axis is a sequence of at least one value",
+                f"over={{{name!r}: [{current!r}]}}",
+            )
+        if any(value in found[:i] for i, value in enumerate(found)):
+            raise InputError(
+                f"over={{{name!r}: {list(values)!r}}}",
+                "a value that occurs twice would count the same runs twice",
+                "distinct values",
+            )
+        short = path.rsplit(".", 1)[-1]
+        short = "flow_" + path.replace(".", "_") if short in taken else short
+        if any(path == axis.path for axis in axes):
+            raise InputError(
+                f"axis {name!r}", f"{path!r} is swept already", "one axis for a field"
+            )
+        taken.add(short)
+        axes.append(Axis(short, path, found))
+    return tuple(axes)
+
+
+def _cast(name: str, value: Any, current: Any) -> Any:
+    """The value in the kind of the field's current one."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    if isinstance(current, bool) or not isinstance(current, numbers.Number):
+        if isinstance(value, str) and hasattr(current, "slope_at_zero"):
+            return importlib.import_module("jaxbias.losses").named(value)
+        fits = current is None or isinstance(value, _kind(current))
+        wanted = f"a {_kind(current).__name__}"
+    elif isinstance(current, numbers.Integral):
+        fits, wanted = number and float(value).is_integer(), "a whole number"
+        value = int(float(value)) if fits else value
+    else:
+        fits, wanted = number, "a number"
+        value = float(value) if fits else value
+    if not fits:
+        raise InputError(
+            f"{name}={value!r}", f"the field holds {wanted}", f"{name}={current!r}"
+        )
+    return value
+
+
+def _kind(current: Any) -> type:
+    """The class that a field's values share: its abstract base where it has one."""
+    bases = [b for b in type(current).__mro__ if b.__module__.startswith("jaxbias")]
+    return bases[-1] if bases else type(current)
+
+
+def points(flow: Any, axes: Sequence[Axis]) -> list[tuple[tuple[Any, ...], Any]]:
+    """Every point of the grid: its values and the flow that has them.
+
+    Raises:
+        InputError: The flow refuses a combination of values.
+    """
+    grid = []
+    for values in itertools.product(*(axis.values for axis in axes)):
+        here = flow
+        for axis, value in zip(axes, values, strict=True):
+            here = replace_at(here, axis.path, value)
+        grid.append((values, here))
+    return grid

@@ -1,0 +1,190 @@
+"""The plan of a sweep: which runs, in which batches, under which specification.
+
+A plan is a function of the call alone, so a killed sweep, a shard and a dry run see
+the same batches. A folder keeps its plan; extending one adds a part of new runs.
+"""
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from jaxbias._axes import RUN, SEED
+from jaxbias._checks import InputError
+from jaxbias.data.dataset import Dataset
+from jaxbias.dynamics.adaptive import Adaptive
+from jaxbias.dynamics.fixed_step import FixedStep
+from jaxbias.dynamics.flow import GradientFlow
+from jaxbias.results.specs import spec_from_json, spec_hash, spec_to_json
+from jaxbias.results.store import read_manifest
+from jaxbias.sweeps.bucket import (
+    Batch,
+    Run,
+    make_batches,
+    make_buckets,
+    make_runs,
+    point_name,
+)
+from jaxbias.sweeps.grid import Axis, label
+
+RIDING = ("width", "noise", "scale")
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """Everything a run's numbers depend on, beside its point and its seed."""
+
+    times: tuple[float, ...]
+    observe: tuple[str, ...]
+    radius_at: str | None
+    order: float
+    integrator: Adaptive | FixedStep | None
+    form: str
+    dtype: str
+    tolerances: tuple[float, ...]
+    check_every: int
+    root: str
+    batch: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """The batches of a sweep and what their files say about it."""
+
+    axes: tuple[Axis, ...]
+    spec: str
+    batches: tuple[Batch, ...]
+    manifest: dict[str, Any]
+    has_noise: bool
+
+    @property
+    def spec_hash(self) -> str:
+        """Hash of the specification, the same for every file of the sweep."""
+        return self.manifest["spec_hash"]
+
+    def coordinates(self, runs: Sequence[Run]) -> dict[str, Any]:
+        """Seed, number and point of each run, as coordinates of ``run``."""
+        columns: dict[str, list[Any]] = {
+            RUN: [run.number for run in runs],
+            SEED: [run.seed for run in runs],
+        }
+        for name in RIDING if self.has_noise else ("width", "scale"):
+            columns[name] = [getattr(run, name) for run in runs]
+        for i, axis in enumerate(self.axes):
+            columns[axis.name] = [label(run.values[i]) for run in runs]
+        return {name: (RUN, np.asarray(column)) for name, column in columns.items()}
+
+    def table(self) -> xr.Dataset:
+        """The plan as a table: each run with its bucket, padded width and batch."""
+        buckets = list({id(batch.bucket): batch.bucket for batch in self.batches})
+        runs, columns = [], {"bucket": [], "padded": [], "batch": []}
+        for number, batch in enumerate(self.batches):
+            runs.extend(batch.runs)
+            columns["bucket"] += [buckets.index(id(batch.bucket))] * len(batch.runs)
+            columns["padded"] += [batch.bucket.padded] * len(batch.runs)
+            columns["batch"] += [number] * len(batch.runs)
+        table = xr.Dataset(
+            {name: (RUN, np.asarray(column)) for name, column in columns.items()},
+            self.coordinates(runs),
+            {
+                "axes": json.dumps([axis.name for axis in self.axes]),
+                "spec": self.spec,
+                "spec_hash": self.spec_hash,
+                "buckets": len(buckets),
+                "batches": len(self.batches),
+            },
+        )
+        return table.sortby(RUN)
+
+
+def make_plan(
+    flow: GradientFlow,
+    axes: tuple[Axis, ...],
+    seeds: tuple[int, ...],
+    settings: Settings,
+    out: Path | None,
+    extend: bool,
+) -> Plan:
+    """The plan of a call, joined to the one its folder already has.
+
+    Raises:
+        InputError: The folder holds another sweep, or other runs of this one and
+            ``extend`` is false.
+    """
+    spec = {
+        "flow": flow,
+        "axes": [axis.path for axis in axes],
+        "names": [axis.name for axis in axes],
+        **{f.name: getattr(settings, f.name) for f in dataclasses.fields(settings)},
+    }
+    text, digest = spec_to_json(spec), spec_hash(spec)
+    part = _part_to_json(axes, seeds)
+    found = read_manifest(out) if out is not None else None
+    parts = [part]
+    if found is not None:
+        if found["spec_hash"] != digest:
+            raise _other_sweep(out, found, text)
+        parts = list(found["parts"])
+        if part not in parts:
+            if not extend:
+                raise InputError(
+                    f"over and seeds that folder {str(out)!r} was not begun with",
+                    "mixing them by accident would spoil its table",
+                    "extend=True (--extend) to add the new runs, or another folder",
+                )
+            parts.append(part)
+    batches = _batches(flow, axes, parts, settings)
+    manifest = {
+        "spec": json.loads(text),
+        "spec_hash": digest,
+        "parts": parts,
+        "files": [batch.name for batch in batches],
+    }
+    has_noise = not isinstance(flow.data, Dataset)
+    return Plan(axes, text, tuple(batches), manifest, has_noise)
+
+
+def _batches(
+    flow: GradientFlow, axes: Sequence[Axis], parts: Sequence[Any], settings: Settings
+) -> list[Batch]:
+    batches: list[Batch] = []
+    seen: set[tuple[str, int]] = set()
+    for part in parts:
+        over, seeds = _part_from_json(part)
+        here = [dataclasses.replace(a, values=over[a.path]) for a in axes]
+        runs = make_runs(
+            flow, here, seeds, first=len(seen), without=seen, dtype=settings.dtype
+        )
+        seen.update((point_name(run.values), run.seed) for _, run in runs)
+        buckets = make_buckets(runs, settings.tolerances, settings.check_every)
+        batches += make_batches(buckets, settings.batch, len(batches))
+    return batches
+
+
+def _part_to_json(axes: Sequence[Axis], seeds: tuple[int, ...]) -> Any:
+    contiguous = seeds == tuple(range(seeds[0], seeds[0] + len(seeds)))
+    form = {"first": seeds[0], "count": len(seeds)} if contiguous else seeds
+    over = {axis.path: axis.values for axis in axes}
+    return json.loads(spec_to_json({"over": over, "seeds": form}))
+
+
+def _part_from_json(part: Any) -> tuple[Mapping[str, Any], tuple[int, ...]]:
+    decoded = spec_from_json(json.dumps(part))
+    seeds = decoded["seeds"]
+    if isinstance(seeds, dict):
+        seeds = tuple(range(seeds["first"], seeds["first"] + seeds["count"]))
+    return decoded["over"], seeds
+
+
+def _other_sweep(out: Path | None, found: dict[str, Any], text: str) -> InputError:
+    before, now = dict(found["spec"]["dict"]), dict(json.loads(text)["dict"])
+    differing = [name for name in now if before.get(name) != now[name]]
+    return InputError(
+        f"folder {str(out)!r}",
+        f"it holds a sweep with another {' and '.join(differing) or 'specification'}",
+        "another folder, or the call that began this one",
+    )

@@ -1,0 +1,252 @@
+"""The verb: runs of a flow over axes and seeds, as one labelled table."""
+
+import json
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import xarray as xr
+
+from jaxbias._axes import RUN, SEED, TIME
+from jaxbias._checks import InputError, one_of, positive_int
+from jaxbias.dynamics.adaptive import Adaptive
+from jaxbias.dynamics.fixed_step import FixedStep
+from jaxbias.dynamics.flow import GradientFlow
+from jaxbias.dynamics.refinement import REFINEMENTS
+from jaxbias.dynamics.schedule import checked, logarithmic
+from jaxbias.observables import Observable, resolve
+from jaxbias.results.provenance import provenance
+from jaxbias.results.store import open as open_results
+from jaxbias.results.store import write, write_manifest
+from jaxbias.results.tables import combine
+from jaxbias.sweeps.assemble import RADII, RADIUS_ROWS, finish_segment, make_table
+from jaxbias.sweeps.bucket import Batch
+from jaxbias.sweeps.grid import parse_shard, resolve_axes, seed_list
+from jaxbias.sweeps.keys import stream_key
+from jaxbias.sweeps.lanes import (
+    STATISTICS,
+    Lanes,
+    make_program,
+    run_lanes,
+    split_by_step,
+)
+from jaxbias.sweeps.plan import RIDING, Plan, Settings, make_plan
+
+Progress = Callable[[int, int, str], None]
+_RUNS = "runs"
+# Both activations of the main experiments have aligned and fitted by then.
+_FINAL = 500.0
+
+
+def sweep(
+    flow: GradientFlow,
+    over: Mapping[str, Any],
+    seeds: int | Iterable[Any],
+    *,
+    times: Any = None,
+    out: str | Path | None = None,
+    observe: Iterable[str | Observable] = ("loss", "minimum_margin"),
+    radius_at: str | None = None,
+    order: float = 2,
+    integrator: Adaptive | FixedStep | None = None,
+    form: str = "auto",
+    dtype: str = "float64",
+    tolerances: Sequence[float] = (1.0,),
+    check_every: int = 1,
+    root: str = "jaxbias",
+    batch: int = 1000,
+    shard: str | tuple[int, int] | None = None,
+    extend: bool = False,
+    dry_run: bool = False,
+    progress: Progress | None = None,
+) -> xr.Dataset:
+    """Run a flow at every point of a grid and every seed.
+
+    The key of a run is a function of ``root`` and its seed alone, so all points share
+    their random numbers and a run is the same alone, in a batch and in a shard. Runs
+    that differ in seed, width, noise and scale share one compiled program.
+
+    Args:
+        flow: The flow at the point from which the axes depart.
+        over: Values of each axis, by the bare name of a field (``"width"``,
+            ``"noise"``, ``"scale"``, ``"exponent"``, ``"samples"``, ``"loss"``...) or
+            by its dotted path (``"network.width"``).
+        seeds: How many, from 0; or which.
+        times: Increasing times at which to observe; the last one ends the runs. If
+            not given, 40 log-spaced ones up to 500.
+        out: A folder. Each batch is written there when it is done, and the same call
+            again computes only the batches whose files are missing.
+        observe: Names of observables, or observables of one's own.
+        radius_at: ``"centres"`` or ``"samples"``: the robustness radius of the final
+            network at each centre or training row.
+        order: The norm of the radius, 2 or ``inf``.
+        integrator: ``Adaptive()`` if not given.
+        form: ``auto``, ``reduced`` or ``raw``.
+        dtype: ``float64`` or ``float32``, whatever JAX's default is.
+        tolerances: ``(1.0,)``, or three falling factors such as
+            ``dynamics.refinement.REFINEMENTS``: checked runs are solved at each, report
+            the last and get ``<name>_numerical_error`` (infinite where the three do
+            not converge, NaN for runs not checked) and ``<name>_converged``.
+        check_every: With three tolerances, one run in this many of each bucket is
+            checked; the others report the first tolerance.
+        root: Names the experiment; other roots have other random numbers.
+        batch: Runs in a file, at most.
+        shard: ``"2/3"``: only the second third of the batches.
+        extend: Add runs that the folder was not begun with.
+        dry_run: Only plan: the table says each run's bucket, padded width and batch.
+        progress: Called with runs done, runs in all and ``"runs"``, between segments.
+
+    Returns:
+        A table with the dimension ``run``: observables (run, time, their axes),
+        ``status`` (a ``dynamics.Status``), ``evaluations``, ``rejected``, ``sliding``,
+        ``repelling``, ``radius_lower`` and ``radius_upper``, and as coordinates the
+        run's ``seed`` and point. Entries beyond a run's width are NaN.
+
+    Raises:
+        InputError: An argument cannot work, or the folder holds another sweep or
+            cannot be written; batches written before stay.
+
+    Example:
+        >>> import jaxbias as jb
+        >>> clusters = jb.data.OrthonormalClusters(
+        ...     dim=20, clusters=4, positive=2, noise=0.1)
+        >>> network = jb.networks.TwoLayer(width=8)
+        >>> flow = jb.dynamics.GradientFlow(network, clusters, samples=8)
+        >>> table = jb.sweep(flow, {"width": [4, 8]}, seeds=3, times=[50.0])
+        >>> table.sizes["run"]
+        6
+    """
+    started = time.perf_counter()
+    observables = resolve(observe)
+    settings = Settings(
+        times=tuple(
+            map(float, checked(logarithmic(_FINAL) if times is None else times))
+        ),
+        observe=tuple(observables),
+        radius_at=radius_at,
+        order=float(order),
+        integrator=integrator,
+        form=form,
+        dtype=dtype,
+        tolerances=tuple(map(float, tolerances)),
+        check_every=check_every,
+        root=root,
+        batch=batch,
+    )
+    _check(settings, flow)
+    part, parts = parse_shard(shard)
+    folder = None if out is None else Path(out)
+    taken = {RUN, SEED, TIME, "status", *STATISTICS, *RADII, *observables}
+    axes = resolve_axes(flow, over, taken | {"bucket", "padded", "batch"})
+    plan = make_plan(flow, axes, seed_list(seeds), settings, folder, extend)
+    if dry_run:
+        return plan.table()
+    if folder is not None:
+        write_manifest(folder, plan.manifest)
+    tables = []
+    mine = plan.batches[part::parts]
+    total, done = sum(len(b.runs) for b in mine), 0
+    for one in mine:
+        if folder is None or not (folder / one.name).exists():
+            count = None
+            if progress is not None:
+                count = lambda share, before=done, size=len(one.runs): progress(
+                    before + int(share * size), total, _RUNS
+                )
+            table = _run_batch(one, plan, settings, observables, count, started)
+            if folder is None:
+                tables.append(table)
+            else:
+                write(table, folder / one.name)
+            started = time.perf_counter()
+        done += len(one.runs)
+        if progress is not None:
+            progress(done, total, _RUNS)
+    if folder is not None and any((folder / b.name).exists() for b in plan.batches):
+        return open_results(folder)
+    return combine(tables) if tables else plan.table().isel({RUN: slice(0)})
+
+
+def _check(settings: Settings, flow: GradientFlow) -> None:
+    one_of("dtype", settings.dtype, ("float64", "float32"))
+    one_of("form", settings.form, ("auto", "reduced", "raw"))
+    positive_int("check_every", settings.check_every)
+    positive_int("batch", settings.batch)
+    factors = settings.tolerances
+    falling = all(b < a for a, b in zip(factors, factors[1:], strict=False))
+    if len(factors) not in (1, 3) or not falling or not min(factors) > 0:
+        raise InputError(
+            f"tolerances={factors!r}",
+            "they are one positive factor, or three falling ones whose differences "
+            "give the numerical error",
+            f"tolerances={REFINEMENTS!r}",
+        )
+    if settings.radius_at is not None:
+        one_of("radius_at", settings.radius_at, RADIUS_ROWS)
+        if settings.radius_at == "centres" and not hasattr(flow.data, "noise"):
+            if getattr(flow.data, "centre_labels", None) is None:
+                raise InputError(
+                    "radius_at='centres' with a data set without centres",
+                    "there is no centre to start from",
+                    "radius_at='samples'",
+                )
+
+
+def _run_batch(
+    batch: Batch,
+    plan: Plan,
+    settings: Settings,
+    observables: Mapping[str, Observable],
+    count: Callable[[float], None] | None,
+    started: float,
+) -> xr.Dataset:
+    """Solve a batch's runs and lay them out as a table."""
+    pairs = [(i, f) for i, run in enumerate(batch.runs) for f in run.factors]
+    # Coarse tolerances first: lanes of a block then take about as many steps.
+    pairs.sort(key=lambda pair: -pair[1])
+    largest = sum(len(run.factors) for run in batch.bucket.runs[: settings.batch])
+    functions = tuple((name, o.function) for name, o in observables.items())
+    columns = {
+        name: [getattr(batch.runs[i], name) for i, _ in pairs] for name in RIDING
+    }
+    lanes = Lanes(
+        np.asarray([batch.runs[i].seed for i, _ in pairs], np.uint32),
+        np.asarray(columns["width"], np.int64),
+        np.asarray(columns["noise"], settings.dtype),
+        np.asarray(columns["scale"], settings.dtype),
+        np.asarray([factor for _, factor in pairs], settings.dtype),
+    )
+    with jax.enable_x64(settings.dtype == "float64"):
+        program = make_program(
+            batch.bucket,
+            largest,
+            dtype=settings.dtype,
+            times=settings.times,
+            observe=functions,
+            integrator=settings.integrator,
+            form=settings.form,
+            keep=settings.radius_at,
+        )
+        finish = finish_segment(program, settings.order, len(pairs), count)
+        key = stream_key(settings.root)
+        parts = [
+            run_lanes(one, key, lanes.take(chosen), finish)
+            for one, chosen in split_by_step(program, lanes)
+        ]
+    values = {name: np.concatenate([p[name] for p in parts]) for name in parts[0]}
+    table = make_table(batch, plan, settings, observables, pairs, values)
+    device = jax.devices()[0]
+    return table.assign_attrs(
+        provenance(
+            seeds=[run.seed for run in batch.runs],
+            precision=settings.dtype,
+            device=f"{device.platform} {device.device_kind}",
+            wall_seconds=time.perf_counter() - started,
+        ),
+        spec=plan.spec,
+        spec_hash=plan.spec_hash,
+        axes=json.dumps([axis.name for axis in plan.axes]),
+    )

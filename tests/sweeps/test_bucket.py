@@ -1,0 +1,108 @@
+import dataclasses
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxbias._checks import InputError
+from jaxbias.data.dataset import Dataset
+from jaxbias.dynamics.flow import GradientFlow
+from jaxbias.networks import PReLU, TwoLayer
+from jaxbias.sweeps import bucket, grid
+from jaxbias.sweeps.lanes import block_size
+
+
+def buckets_of(flow, over, seeds=(0, 1), tolerances=(1.0,), every=1, dtype="float64"):
+    axes = grid.resolve_axes(flow, over)
+    runs = bucket.make_runs(flow, axes, seeds, dtype=dtype)
+    return bucket.make_buckets(runs, tolerances, every)
+
+
+def test_width_noise_scale_and_seed_share_a_bucket(flow):
+    over = {"width": [20, 40, 64], "noise": [0.1, 0.2], "scale": [1e-3, 1e-5]}
+    (one,) = buckets_of(flow, over)
+    assert one.padded == 64
+    assert len(one.runs) == 24
+    assert [run.number for run in one.runs] == list(range(24))
+    assert one.runs[3] == bucket.Run(3, 1, (20, 0.1, 1e-5), 20, 0.1, 1e-5, (1.0,))
+
+
+@pytest.mark.parametrize(
+    "over",
+    [
+        {"activation": [PReLU(3), PReLU(2)]},
+        {"loss": ["exponential", "logistic"]},
+        {"samples": [8, 12]},
+        {"dim": [12, 13]},
+        {"clock": ["mean", "sum"]},
+        {"nudge": [0.0, 0.1]},
+    ],
+)
+def test_what_changes_the_program_makes_a_bucket(flow, over):
+    assert len(buckets_of(flow, over)) == 2
+
+
+def test_an_init_axis_carries_its_scale_in_the_lanes(flow):
+    init = flow.network.init
+    over = {"init": [init, dataclasses.replace(init, scale=0.5)]}
+    (one,) = buckets_of(flow, over, seeds=(0,))
+    assert [run.scale for run in one.runs] == [1e-3, 0.5]
+
+
+def test_widths_merge_where_padding_is_cheaper_than_compiling():
+    few = dict.fromkeys(range(20, 65), 1)
+    assert set(bucket.padded_widths(few, 20, 100).values()) == {64}
+    many = {20: 10_000, 30: 10_000, 64: 10_000, 500: 10_000}
+    padded = bucket.padded_widths(many, 200, 1000)
+    assert padded == {20: 30, 30: 30, 64: 64, 500: 500}
+    assert bucket.padded_widths({1: 1}, 8, 8) == {1: 1}
+
+
+def test_one_run_in_so_many_is_checked(flow):
+    thirds = (1.0, 1 / 3, 1 / 9)
+    (one,) = buckets_of(flow, {}, range(7), tolerances=thirds, every=3)
+    assert [len(run.factors) for run in one.runs] == [3, 1, 1, 3, 1, 1, 3]
+
+
+def test_batches_are_equal_pieces_of_a_bucket(flow):
+    made = bucket.make_batches(buckets_of(flow, {"samples": [8, 12]}, range(10)), 4)
+    assert [len(batch.runs) for batch in made] == [4, 4, 2, 4, 4, 2]
+    assert made[3].name == "batch-00003.nc"
+    assert len({id(batch.bucket) for batch in made[:3]}) == 1
+
+
+def test_runs_of_an_earlier_part_are_left_out_and_numbers_go_on(flow):
+    axes = grid.resolve_axes(flow, {"width": [4, 8]})
+    before = {(bucket.point_name((4,)), 0), (bucket.point_name((4,)), 1)}
+    runs = bucket.make_runs(
+        flow, axes, (0, 1, 2), first=2, without=before, dtype="float64"
+    )
+    assert [(r.number, r.seed, r.width) for _, r in runs] == [
+        (2, 2, 4),
+        (3, 0, 8),
+        (4, 1, 8),
+        (5, 2, 8),
+    ]
+
+
+def test_a_scale_that_underflows_is_refused_before_any_run(flow):
+    assert len(buckets_of(flow, {"scale": [1e-15]}, dtype="float32")) == 1
+    with pytest.raises(InputError, match="underflows"):
+        buckets_of(flow, {"scale": [1e-3, 1e-25]}, dtype="float32")
+
+
+def test_a_data_set_of_ones_own(flow):
+    inputs = jnp.asarray(np.random.default_rng(0).normal(size=(6, 3)))
+    data = Dataset(inputs=inputs, labels=jnp.ones(6), clusters=jnp.zeros(6, jnp.int32))
+    own = GradientFlow(TwoLayer(4), data)
+    (one,) = buckets_of(own, {"width": [4, 8]})
+    assert (one.samples, bucket.dim_of(one.flow)) == (6, 3)
+    with pytest.raises(InputError, match="no field has that name"):
+        buckets_of(own, {"noise": [0.1]})
+
+
+def test_blocks_depend_on_sizes_only():
+    assert block_size(200, 200, "float32", "cpu") == 8
+    assert block_size(1000, 500, "float32", "cpu") == 1
+    assert block_size(8, 64, "float64", "cpu") == 64
+    assert block_size(200, 200, "float32", "gpu") > 1000

@@ -1,0 +1,178 @@
+import dataclasses
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from jaxbias import losses
+from jaxbias._checks import InputError
+from jaxbias.networks import PReLU, ReLU, balanced
+from jaxbias.sweeps import grid
+
+
+def test_lists_ranges_and_logarithmic_ranges():
+    over = grid.parse_over(
+        ["width=32,128,512", " noise = 0.05:0.3:6", "scale=1e-7:1e-3:5:log"]
+    )
+    assert over["width"] == [32, 128, 512]
+    assert all(isinstance(w, int) for w in over["width"])
+    np.testing.assert_allclose(over["noise"], [0.05, 0.1, 0.15, 0.2, 0.25, 0.3])
+    np.testing.assert_allclose(over["scale"], [1e-7, 1e-6, 1e-5, 1e-4, 1e-3])
+    assert grid.parse_over(["sizes=random", "rotated=true,False", "classes=none"]) == {
+        "sizes": ["random"],
+        "rotated": [True, False],
+        "classes": [None],
+    }
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "width",
+        "width=",
+        "=3",
+        "width=1,,2",
+        "noise=0.1:0.3",
+        "noise=0.1:0.3:1",
+        "noise=0.1:0.3:2.5",
+        "noise=0.1:0.3:4:lin",
+        "noise=a:b:3",
+        "noise=0.1:inf:3",
+        "scale=0:1:4:log",
+        "scale=true:1:4",
+    ],
+)
+def test_bad_syntax_shows_what_would_work(text):
+    with pytest.raises(InputError, match="Try width=32,128,512"):
+        grid.parse_over([text])
+
+
+def test_an_axis_given_twice():
+    with pytest.raises(InputError, match="given twice"):
+        grid.parse_over(["width=3", "width=4"])
+
+
+def test_shards_and_seeds():
+    assert grid.parse_shard(None) == (0, 1)
+    assert grid.parse_shard("2/3") == grid.parse_shard((2, 3)) == (1, 3)
+    assert grid.seed_list(3) == (0, 1, 2)
+    assert grid.seed_list(range(100, 103)) == (100, 101, 102)
+    assert grid.seed_list(np.array([7, 5])) == (7, 5)
+    for bad in ("0/3", "4/3", "2", "a/b", "1/2/3"):
+        with pytest.raises(InputError, match="shard="):
+            grid.parse_shard(bad)
+    for bad in (0, [], [1, 1], [-1], [2**32], [1.5]):
+        with pytest.raises(InputError, match="seeds="):
+            grid.seed_list(bad)
+
+
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [
+        ("width", "network.width"),
+        ("noise", "data.noise"),
+        ("scale", "network.init.scale"),
+        ("samples", "samples"),
+        ("dim", "data.dim"),
+        ("loss", "loss"),
+        ("activation", "network.activation"),
+        ("init.scale", "network.init.scale"),
+        ("network.width", "network.width"),
+    ],
+)
+def test_a_bare_name_finds_its_field(flow, name, path):
+    assert grid.resolve_path(flow, name) == path
+
+
+def test_a_name_without_a_field_lists_them(flow):
+    with pytest.raises(InputError, match=r"data\.noise.*Try 'width'"):
+        grid.resolve_path(flow, "widht")
+    with pytest.raises(InputError, match="no field has that name"):
+        grid.resolve_path(flow, "exponent")
+
+
+def test_the_exponent_of_an_activation_that_has_one(cubic):
+    axes = grid.resolve_axes(cubic, {"exponent": [1, 2.5]})
+    assert axes[0].path == "network.activation.exponent"
+    found = [here.network.activation for _, here in grid.points(cubic, axes)]
+    assert found == [PReLU(1), PReLU(2.5)]
+
+
+@dataclasses.dataclass(frozen=True)
+class Left:
+    size: int = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Both:
+    left: Left = Left()
+    right: Left = Left()
+
+
+def test_a_name_with_two_fields_lists_both():
+    with pytest.raises(InputError, match=r"'left\.size' or 'right\.size'"):
+        grid.resolve_path(Both(), "size")
+    assert grid.resolve_path(Both(), "right.size") == "right.size"
+
+
+def test_points_are_the_product_with_the_first_axis_outside(flow):
+    axes = grid.resolve_axes(flow, {"width": [4, 8.0], "noise": [0, 0.5]})
+    found = grid.points(flow, axes)
+    assert [values for values, _ in found] == [(4, 0.0), (4, 0.5), (8, 0.0), (8, 0.5)]
+    assert [(f.network.width, f.data.noise) for _, f in found] == [v for v, _ in found]
+    assert isinstance(found[2][1].network.width, int)
+    assert flow.network.width == 64
+
+
+def test_objects_and_registered_names_are_values(flow):
+    axes = grid.resolve_axes(
+        flow,
+        {
+            "loss": ["logistic", losses.exponential],
+            "activation": [ReLU(), PReLU(3)],
+            "init": [balanced(1e-3), balanced(1e-5)],
+        },
+        taken={"loss"},
+    )
+    assert [axis.name for axis in axes] == ["flow_loss", "activation", "init"]
+    assert axes[0].values == (losses.logistic, losses.exponential)
+    assert axes[0].labels() == ["logistic", "exponential"]
+    assert axes[1].labels()[1] == repr(PReLU(3))
+
+
+@pytest.mark.parametrize(
+    ("over", "message"),
+    [
+        ({"width": [4.5]}, "holds a whole number"),
+        ({"width": ["wide"]}, "holds a whole number"),
+        ({"width": [True]}, "holds a whole number"),
+        ({"noise": ["loud"]}, "holds a number"),
+        ({"rotated": [3]}, "holds a bool"),
+        ({"sizes": [3]}, "holds a str"),
+        ({"activation": [3]}, "holds a Activation"),
+        ({"loss": ["hinge"]}, "loss='hinge'"),
+        ({"width": []}, "at least one value"),
+        ({"width": 5}, "at least one value"),
+        ({"width": [5, 5.0]}, "same runs twice"),
+        ({"width": [5], "network.width": [6]}, "swept already"),
+    ],
+)
+def test_bad_values(flow, over, message):
+    with pytest.raises(InputError, match=message):
+        grid.resolve_axes(flow, over)
+
+
+@pytest.mark.parametrize("over", [{"width": [0]}, {"noise": [-1.0]}, {"dim": [2]}])
+def test_the_flow_refuses_points_it_cannot_have(flow, over):
+    with pytest.raises(InputError):
+        grid.points(flow, grid.resolve_axes(flow, over))
+
+
+def test_parsing_never_loads_jax():
+    code = (
+        "import sys; from jaxbias.sweeps import parse_over; parse_over(['width=3']);"
+        "print('jax' in sys.modules)"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert run.stdout.strip() == "False", run.stderr
