@@ -8,14 +8,15 @@ from jaxbias._checks import InputError
 from jaxbias.networks import PReLU, ReLU, TwoLayer, balanced, predict, unbalanced
 
 KEY, INPUTS = jax.random.key(3), jax.random.normal(jax.random.key(4), (5, 6))
+# Few shapes: 5 classes or 4 centres and a sign make rows of the same length.
 CENTRES, LABELS = jnp.eye(4, 6), jnp.asarray([1.0, 1.0, -1.0, -1.0])
 SPECS = {
     "balanced": TwoLayer(4, PReLU(3), balanced(1e-2)),
     "nudged": TwoLayer(4, PReLU(3), balanced(1e-2, nudge=0.2)),
     "unbalanced": TwoLayer(4, PReLU(1.5), unbalanced(1e-2)),
     "frozen": TwoLayer(4, ReLU(), balanced(1e-2), output="frozen"),
-    "classes": TwoLayer(4, PReLU(2), balanced(1e-2), classes=3, output_bias=True),
-    "frozen classes": TwoLayer(4, ReLU(), balanced(1e-2), classes=3, output="frozen"),
+    "classes": TwoLayer(4, PReLU(2), balanced(1e-2), classes=5, output_bias=True),
+    "frozen classes": TwoLayer(4, ReLU(), balanced(1e-2), classes=5, output="frozen"),
     "biased": TwoLayer(4, PReLU(3), balanced(1e-2), hidden_bias=True, output_bias=True),
 }
 
@@ -60,11 +61,11 @@ def test_padded_neurons_get_no_gradient(spec):
 
 
 def test_traced_widths_and_scales_equal_separate_draws(spec):
-    widths, scales = jnp.asarray([2, 7]), jnp.asarray([1e-2, 1e-5])
+    widths, scales = jnp.asarray([4, 7]), jnp.asarray([1e-2, 1e-5])
     batch = jax.jit(
         jax.vmap(lambda w, s: draw(spec, width=w, scale=s, padded=7)),
     )(widths, scales)
-    for run, (width, scale) in enumerate([(2, 1e-2), (7, 1e-5)]):
+    for run, (width, scale) in enumerate([(4, 1e-2), (7, 1e-5)]):
         alone = draw(spec, width=width, scale=scale)
         assert batch.mask[run].sum() == width
         for name in ("hidden", "output"):
@@ -96,7 +97,7 @@ def test_keys_in_a_batch_draw_what_they_draw_alone(spec):
 def test_a_frozen_readout_votes_with_the_true_width():
     alone = draw(SPECS["frozen"])
     np.testing.assert_allclose(jnp.abs(alone.output), 0.25)
-    padded = draw(SPECS["frozen"], width=3, padded=9)
+    padded = draw(SPECS["frozen"], width=3, padded=7)
     np.testing.assert_allclose(jnp.abs(padded.output[:3]), 1 / 3)
     trained = draw(TwoLayer(4, ReLU(), balanced(1e-2)))
     np.testing.assert_array_equal(np.sign(alone.output), np.sign(trained.output))
@@ -107,14 +108,14 @@ def test_a_frozen_readout_of_classes_votes_for_one_class():
     output = np.asarray(draw(SPECS["frozen classes"], width=300, padded=300).output)
     np.testing.assert_allclose(output.sum(axis=1), 1 / 300)
     np.testing.assert_allclose(output.max(axis=1), 1 / 300)
-    assert (output > 0).sum(axis=0).min() > 60
+    assert (output > 0).sum(axis=0).min() > 35
 
 
 def test_biases_start_at_zero_with_one_for_each_output():
     weights = draw(SPECS["biased"])
     assert (weights.hidden_bias.shape, weights.output_bias.shape) == ((4,), ())
     assert float(jnp.sum(jnp.abs(weights.hidden_bias)) + weights.output_bias) == 0
-    assert draw(SPECS["classes"]).output_bias.shape == (3,)
+    assert draw(SPECS["classes"]).output_bias.shape == (5,)
     assert draw(SPECS["balanced"]).output_bias is None
 
 

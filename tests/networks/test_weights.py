@@ -179,3 +179,21 @@ def test_row_norms_have_the_unit_row_as_derivative():
     rows = jnp.asarray([[3.0, 4.0], [0.0, 0.0]])
     got = jax.grad(lambda r: jnp.sum(row_norms(r)))(rows)
     np.testing.assert_allclose(got, [[0.6, 0.8], [0.0, 0.0]], rtol=1e-15)
+
+
+@pytest.mark.parametrize("exponent", [1, 2.5, 3, 6])
+def test_a_start_of_size_1e_15_predicts_and_differentiates_in_float32(exponent):
+    weights, inputs = drawn(6)
+    tiny = jax.tree.map(lambda a: a if a.dtype == bool else 1e-15 * a, weights)
+
+    def total(rows, inputs):
+        moved = Weights(rows, tiny.output.astype(rows.dtype), None, None, tiny.mask)
+        return jnp.sum(predict(moved, PReLU(exponent), inputs))
+
+    want = jax.value_and_grad(total)(tiny.hidden, inputs)
+    single = [array.astype(jnp.float32) for array in (tiny.hidden, inputs)]
+    for got, exact in zip(jax.value_and_grad(total)(*single), want, strict=True):
+        np.testing.assert_allclose(
+            got, exact, rtol=1e-4, atol=1e-5 * np.abs(exact).max()
+        )
+        assert float(jnp.max(jnp.abs(got))) > 0
