@@ -4,7 +4,7 @@ Euler with step eta on the mean loss is gradient descent with rate eta.
 """
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -18,7 +18,6 @@ from jaxbias.dynamics.adaptive import combine
 from jaxbias.dynamics.status import Status
 from jaxbias.dynamics.system import AbstractSystem
 
-Method = Literal["euler", "heun", "bosh3", "rk4"]
 # Stages as (weights of the slopes so far), then the weights of the step itself.
 _TABLEAUS: dict[str, tuple[list[tuple[float, ...]], tuple[float, ...]]] = {
     "euler": ([], (1.0,)),
@@ -40,7 +39,7 @@ class FixedStep(eqx.Module):
         step: Step in the flow's clock; may be an array.
     """
 
-    method: Method = eqx.field(static=True)
+    method: str = eqx.field(static=True)
     step: float
 
     def __check_init__(self):

@@ -8,8 +8,6 @@ are not, and a trajectory reports the fraction of both.
 """
 
 import dataclasses
-from typing import Literal
-
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -24,7 +22,6 @@ from jaxbias.networks.initialization import Balanced
 from jaxbias.networks.two_layer import TwoLayer
 from jaxbias.networks.weights import Weights
 
-Clock = Literal["mean", "sum", "per_cluster_mean"]
 _CLOCKS = ("mean", "sum", "per_cluster_mean")
 _DATA_STREAM, _NETWORK_STREAM = 0, 1
 
@@ -72,7 +69,7 @@ class GradientFlow:
     data: OrthonormalClusters | Dataset
     samples: int | None = None
     loss: Loss = exponential
-    clock: Clock = "mean"
+    clock: str = "mean"
 
     def __post_init__(self):
         one_of("clock", self.clock, _CLOCKS)
