@@ -1,0 +1,48 @@
+"""What the README shows works as it stands, from a plain interpreter without x64."""
+
+import os
+import pathlib
+import re
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).parents[1]
+TEXT = (ROOT / "README.md").read_text("utf-8")
+
+
+def printed(code: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def blocks() -> list[str]:
+    return re.findall(r"^```python\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)
+
+
+def test_ten_lines_find_the_robust_classifier():
+    code = blocks()[0] + (
+        "import numpy as np\n"
+        "assert not jax.config.jax_enable_x64\n"
+        "assert np.all(np.abs(radius.upper - 0.5**0.5) < 0.02), radius.upper\n"
+        "assert np.all(radius.lower > 0.95 * 0.5**0.5), radius.lower\n"
+    )
+    assert printed(code)
+
+
+def test_a_theorem_of_ones_own_is_judged():
+    assert printed(blocks()[1]) == "holds True\n"
+
+
+def test_the_commands_it_names_exist():
+    from jaxbias.cli_arguments import COMMANDS
+
+    named = set(re.findall(r"^jaxbias (\w+)", TEXT, re.MULTILINE))
+    assert named == set(COMMANDS)
+    for script in re.findall(r"bash (\S+\.sh)", TEXT):
+        assert (ROOT / script).is_file()
