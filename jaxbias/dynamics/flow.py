@@ -8,6 +8,7 @@ are not, and a trajectory reports the fraction of both.
 """
 
 import dataclasses
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
