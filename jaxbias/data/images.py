@@ -16,7 +16,7 @@ _BRIGHTEST = 16.0
 def digits(
     labels: str = "parity", *, test_fraction: float = 0.2, dtype: Any = None
 ) -> tuple[Dataset, Dataset]:
-    r"""The 1,797 handwritten digits (64 pixels), as training and test set.
+    r"""The 1,797 handwritten digits (64 pixels) of scikit-learn, split in two sets.
 
     Pixels are divided by 16 and centred by the mean training image. The split is fixed
     (a seeded shuffle) and the same for both kinds of labels; ``clusters`` holds the
@@ -34,9 +34,6 @@ def digits(
     Raises:
         InputError: for unknown labels, a fraction that leaves one of the sets empty, or
             without scikit-learn.
-
-    References:
-        alpaydin-kaynak-1998.
     """
     one_of("labels", labels, ("parity", "class"))
     dtype = float_dtype(dtype)
