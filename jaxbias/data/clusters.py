@@ -40,7 +40,8 @@ class OrthonormalClusters:
             without a cluster, negative or undefined noise, an unknown scaling.
 
     References:
-        min-vidal-2024, min-vidal-2025 (unit); frei-2023, li-2025-feature-averaging (sqrt_dim).
+        min-vidal-2024, min-vidal-2025 (unit);
+        frei-2023, li-2025-feature-averaging (sqrt_dim).
     """
 
     dim: int
