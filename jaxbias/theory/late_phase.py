@@ -41,7 +41,7 @@ def _growth(setting: Setting, loss: str | None = None, slow: float = 1.0):
 
 def _averaged(setting: Setting, extra: int = 0, rooted: bool = True):
     count = setting["centres"] + extra
-    rate = 2 * (math.sqrt(count) if rooted else count)
+    rate = 2.0 * (math.sqrt(count) if rooted else count)
     return {"value": growth_exponential(setting["times"], setting["start"], rate)}
 
 

@@ -131,6 +131,10 @@ def alignment_time(cosine, exponent: float) -> Float[np.ndarray, "..."]:
         raise InputError(
             f"cosine={cosine!r}", "an active neuron has it in (0, 1)", "cosine=0.1"
         )
+    return np.asarray(_alignment_time(c, p))
+
+
+def _alignment_time(c: np.ndarray, p: float):
     drift = np.log(c / np.sqrt(1 - c**2))
     if p == 1:
         return np.arctanh(c)
@@ -142,7 +146,7 @@ def alignment_time(cosine, exponent: float) -> Float[np.ndarray, "..."]:
         return (drift - 1 / (2 * c**2)) / 4
     if p % 2 == 0:
         raise InputError(
-            f"exponent={exponent}", "T_p has no series form there", "exponent=5"
+            f"exponent={p:g}", "T_p has no series form there", "exponent=5"
         )
     b = 1 - p / 2
     return c ** (2 - p) / (p * (2 - p)) * special.hyp2f1(1, b, b + 1, c**2)
@@ -154,12 +158,11 @@ def locked_time(cosine, exponent: float) -> Float[np.ndarray, "..."]:
     The delay that alignment puts on growth: ``-(psi(b) + gamma_E)/(2p) - T_p(c0)``.
     """
     p = float(exponent)
-    if p == 2:
-        return -alignment_time(cosine, p)
-    if p == 4:
-        return -1 / 8 - alignment_time(cosine, p)
-    limit = -(special.digamma(1 - p / 2) + np.euler_gamma) / (2 * p)
-    return limit - alignment_time(cosine, p)
+    if p in (2, 4):
+        limit = 0.0 if p == 2 else -1 / 8
+    else:
+        limit = -(special.digamma(1 - p / 2) + np.euler_gamma) / (2 * p)
+    return np.asarray(limit - alignment_time(cosine, p))
 
 
 def half_fit_time(cosines, norms, exponent: float) -> float:

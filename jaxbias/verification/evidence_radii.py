@@ -176,7 +176,7 @@ def centres(parameters, root):
         for (clusters, positive), (a, b) in pairs:
             net = averages(clusters, positive)._replace(amplitudes=np.array([a, -b]))
             for centre, label in ((0, 1.0), (clusters - 1, -1.0)):
-                ends.append(_measure(net, centre, label, 2, starts, True))
+                ends.append(_measure(net, centre, label, 2.0, starts, True))
     elif name == "unequal_centres":
         for exponent in parameters["exponents"]:
             for positive, negative in parameters["amplitudes"]:
@@ -184,7 +184,7 @@ def centres(parameters, root):
                 net = per_centre(len(signed), len(positive), exponent)
                 net = net._replace(amplitudes=signed)
                 for centre, label in enumerate(np.sign(signed)):
-                    ends.append(_measure(net, centre, label, 2, starts, False))
+                    ends.append(_measure(net, centre, label, 2.0, starts, False))
     else:
         for clusters, positive in parameters["splits"]:
             for exponent in parameters["exponents"]:
