@@ -34,7 +34,7 @@ def is_concrete(value: Any) -> bool:
 def positive_int(name: str, value: Any) -> None:
     """Refuse anything but an integer of at least 1."""
     whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
-    if is_concrete(value) and not (whole and value >= 1):
+    if is_concrete(value) and not (whole and int(value) >= 1):
         raise InputError(
             f"{name}={value!r}",
             "it counts things, so it must be at least 1",
@@ -52,7 +52,7 @@ def at_least(name: str, value: Any, bound: float, why: str | None = None) -> Non
     if not is_concrete(value):
         return
     single = not isinstance(value, str) and getattr(value, "ndim", 0) == 0
-    if not (single and math.isfinite(float(value)) and value >= bound):
+    if not (single and math.isfinite(float(value)) and float(value) >= bound):
         reason = why or f"it must be a finite number of at least {bound:g}"
         raise InputError(f"{name}={value!r}", reason, f"{name}={bound:g}")
 

@@ -14,6 +14,7 @@ import json
 import os
 import statistics
 import time
+from typing import Any
 
 FINAL_TIME = {1: 200.0, 3: 500.0}
 TIGHT = {1: 1e-3, 3: 1e-4}
@@ -28,7 +29,7 @@ def pin_to_one_core() -> None:
         os.environ[name] = "1"
 
 
-def seconds(function) -> tuple[float, object]:
+def seconds(function) -> tuple[float, Any]:
     start = time.process_time()
     value = function()
     return time.process_time() - start, value
@@ -153,7 +154,7 @@ def measure(exponent: int, rounds: int) -> dict:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     parser.add_argument("--exponents", type=int, nargs="+", default=[1, 3])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--json", default=None)
