@@ -29,6 +29,6 @@ def test_keys_folded_in_a_program_are_the_same():
 
 def test_published_numbers_do_not_follow_the_default_generator():
     before = words(run_key("jaxbias", 0))
-    assert before == [2306195230, 1391846187] or len(before) == 2
+    assert len(before) == 2
     with jax.default_prng_impl("rbg"):
         assert words(run_key("jaxbias", 0)) == before

@@ -19,7 +19,7 @@ from jaxbias.dynamics.solve import solve
 from jaxbias.networks import TwoLayer
 from jaxbias.observables import resolve
 from jaxbias.robustness.bounds import radius
-from jaxbias.sweeps import lanes, run_key, sweep
+from jaxbias.sweeps import lanes, run, run_key, sweep
 
 TIMES = (5.0, 20.0)
 OBSERVE = ("loss", "contributions")
@@ -30,54 +30,56 @@ def small(flow, over, seeds, **options):
 
 
 @pytest.fixture
-def traces(monkeypatch):
-    """Counts how often the solver is traced; programs of other tests are forgotten."""
-    calls = []
+def solved(monkeypatch):
+    """Counts the lanes that are pushed through programs."""
+    counts = []
 
-    def counted(problem, *arguments):
-        calls.append(problem.initial.mask.shape[-1])
+    def counted(program, key, chosen, finish):
+        counts.append(len(chosen.seed))
+        return lanes.run_lanes(program, key, chosen, finish)
+
+    monkeypatch.setattr(run, "run_lanes", counted)
+    return counts
+
+
+def check_against_a_run_alone(flow, row):
+    width = int(row.width)
+    problem = dataclasses.replace(
+        flow,
+        network=dataclasses.replace(flow.network, width=width),
+        data=dataclasses.replace(flow.data, noise=float(row.noise)),
+    ).problem(run_key("jaxbias", int(row.seed)), dtype="float64")
+    assert problem.initial.hidden.shape[0] == width
+    functions = {n: o.function for n, o in resolve(OBSERVE).items()}
+    alone = jax.jit(lambda p: solve(p, TIMES, functions))(problem)
+    np.testing.assert_allclose(row.loss.values, alone.observables["loss"], rtol=1e-10)
+    np.testing.assert_allclose(
+        row.contributions.values[:, :width],
+        alone.observables["contributions"],
+        rtol=1e-10,
+        atol=1e-18,
+    )
+    assert np.isnan(row.contributions.values[:, width:]).all()
+    assert int(row.neuron_mask.sum()) == width
+    assert int(row.evaluations) == int(alone.statistics["evaluations"])
+
+
+def test_widths_in_one_program_equal_separate_runs(flow, cubic, monkeypatch):
+    traces = []
+
+    def traced(problem, *arguments):
+        traces.append(problem.initial.mask.shape[-1])
         return solve(problem, *arguments)
 
-    monkeypatch.setattr(lanes, "solve", counted)
+    monkeypatch.setattr(lanes, "solve", traced)
     lanes.compiled.cache_clear()
-    yield calls
-    lanes.compiled.cache_clear()
-
-
-@pytest.mark.parametrize("name", ["flow", "cubic"])
-def test_widths_in_one_program_equal_separate_runs(request, name, traces):
-    flow = request.getfixturevalue(name)
-    over = {"width": [20, 37, 64], "noise": [0.05, 0.2]}
-    table = small(flow, over, 3)
-    # One trace for shapes and none again: seeds, widths and noises are one program.
-    assert set(traces) == {64}
-    assert len(traces) <= 2
-    again = len(traces)
-    small(flow, {"width": [30, 64], "scale": [1e-3, 1e-2]}, [5])
-    assert len(traces) == again
-    functions = {n: o.function for n, o in resolve(list(OBSERVE)).items()}
-    for run in (0, 4, 9, 17):
-        row = table.isel(run=run)
-        width, noise = int(row.width), float(row.noise)
-        problem = dataclasses.replace(
-            flow,
-            network=dataclasses.replace(flow.network, width=width),
-            data=dataclasses.replace(flow.data, noise=noise),
-        ).problem(run_key("jaxbias", int(row.seed)), dtype="float64")
-        assert problem.initial.hidden.shape[0] == width
-        alone = jax.jit(lambda p: solve(p, TIMES, functions))(problem)
-        np.testing.assert_allclose(
-            row.loss.values, alone.observables["loss"], rtol=1e-10
-        )
-        np.testing.assert_allclose(
-            row.contributions.values[:, :width],
-            alone.observables["contributions"],
-            rtol=1e-10,
-            atol=1e-18,
-        )
-        assert np.isnan(row.contributions.values[:, width:]).all()
-        assert int(row.neuron_mask.sum()) == width
-        assert int(row.evaluations) == int(alone.statistics["evaluations"])
+    for number, each in enumerate((flow, cubic), 1):
+        table = small(each, {"width": [20, 37, 64], "noise": [0.05, 0.2]}, 3)
+        small(each, {"width": [30, 64], "scale": [1e-3, 1e-2]}, [5])
+        # Once for the shapes and once for the program, whatever rides in the lanes.
+        assert traces == [64] * 2 * number
+        for place in (0, 17):
+            check_against_a_run_alone(each, table.isel(run=place))
 
 
 def test_a_seed_has_the_same_numbers_alone_in_a_batch_and_in_a_shard(flow):
@@ -100,7 +102,8 @@ def test_common_random_numbers_and_roots(flow):
     np.testing.assert_allclose(first.loss.values, second.loss.values, rtol=1e-4)
     assert abs(first.loss.values[0, -1] / first.loss.values[1, -1] - 1) > 1e-3
     other = small(flow, {"noise": [0.1]}, 2, root="elsewhere")
-    assert not np.isclose(other.loss.values, first.loss.values, rtol=1e-3).any()
+    last = other.loss.values[:, -1] / first.loss.values[:, -1]
+    assert (np.abs(last - 1) > 1e-3).all()
 
 
 def test_blocks_and_segments_change_nothing(flow, monkeypatch):
@@ -146,27 +149,26 @@ sweep(flow, {"width": [20, 64]}, 6, times=(5.0, 20.0), batch=4,
 """
 
 
-def test_a_killed_sweep_resumes_to_the_same_bits(flow, tmp_path, traces):
+def test_a_killed_sweep_resumes_to_the_same_bits(flow, tmp_path, solved):
     over, killed = {"width": [20, 64]}, tmp_path / "killed"
-    run = subprocess.run(
-        [sys.executable, "-c", KILLED, str(killed)], capture_output=True, text=True
-    )
-    assert run.returncode == -9, run.stderr
+    script = [sys.executable, "-c", KILLED, str(killed)]
+    process = subprocess.run(script, capture_output=True, text=True)
+    assert process.returncode == -9, process.stderr
     files = sorted(file.name for file in killed.glob("*.nc"))
     assert files == ["batch-00000.nc"]
     before = (killed / files[0]).read_bytes()
     assert results.open(killed).attrs["batches_missing"] == 2
     resumed = small(flow, over, 6, batch=4, out=killed)
+    assert solved == [4, 4]
     assert (killed / files[0]).read_bytes() == before
     whole = small(flow, over, 6, batch=4, out=tmp_path / "whole")
     assert results.same_data(resumed, whole)
     assert results.same_data(whole, small(flow, over, 6, batch=4))
     assert resumed.attrs["batches_missing"] == 0
     # All is there: the same call again only reads.
-    solved = len(traces)
-    lanes.compiled.cache_clear()
+    del solved[:]
     assert results.same_data(small(flow, over, 6, batch=4, out=killed), whole)
-    assert len(traces) == solved
+    assert solved == []
 
 
 def test_a_folder_keeps_to_its_sweep(flow, tmp_path):
@@ -208,11 +210,11 @@ def test_files_say_where_they_come_from(flow, tmp_path):
     assert results.open(tmp_path).attrs["seed_first"] == 4
 
 
-def test_a_dry_run_plans_and_computes_nothing(flow, tmp_path, traces):
+def test_a_dry_run_plans_and_computes_nothing(flow, tmp_path, solved):
     over = {"samples": [8, 4], "width": [20, 64]}
     table = small(flow, over, 3, batch=4, out=tmp_path / "no", dry_run=True)
     assert not (tmp_path / "no").exists()
-    assert traces == []
+    assert solved == []
     assert table.attrs["buckets"] == 2
     assert table.batch.values.tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 3]
     assert set(table.padded.values) == {64}
@@ -228,11 +230,12 @@ def test_numerical_errors_from_three_tolerances(cubic):
     plain = small(cubic, {"width": [20, 64]}, 3)
     np.testing.assert_array_equal(plain.loss.values[~checked], table.loss[~checked])
     assert (plain.evaluations.values[checked] < table.evaluations[checked]).all()
-    tight = small(cubic, {"width": [20, 64]}, 3, integrator=Adaptive(rtol=1e-5))
+    tight = small(cubic, {"width": [20, 64]}, 3, tolerances=(1e-3,))
     sound = table.loss_converged.values
     off = np.abs(table.loss.values - tight.loss.values)
-    assert (off[sound] <= error[sound] + 1e-9).all()
-    assert (error[sound] < 1e-3).all()
+    # Twice the last difference is an estimate; a ratio of 0.7 would call for 2.3.
+    assert (off[sound] <= 1.5 * error[sound] + 1e-9).all()
+    assert (error[sound] < 2e-3).all()
     assert table.contributions_numerical_error.dims == ("run", "time", "neuron")
 
 
@@ -263,39 +266,23 @@ def test_radii_at_the_centres_of_the_final_networks(flow):
 
 
 def test_unfinished_runs_say_so(flow):
-    table = small(flow, {}, 2, integrator=Adaptive(max_steps=3), radius_at="samples")
+    table = small(flow, {}, 2, integrator=Adaptive(max_steps=3))
     assert table.status.values.tolist() == [1, 1]
     assert np.isnan(table.loss.values[:, -1]).all()
-    assert table.radius_upper.dims == ("run", "sample")
     median = results.median(table, "loss")
     assert median.attrs["unfinished"] == 2
     assert np.isnan(median.values).all()
 
 
 def test_networks_that_are_not_finite_have_no_radius(flow):
-    far = dataclasses.replace(
-        flow, network=dataclasses.replace(flow.network, init=flow.network.init)
-    )
+    euler = FixedStep("euler", 2.5)
     table = small(
-        far,
-        {},
-        1,
-        integrator=FixedStep("euler", 2.5),
-        radius_at="centres",
-        dtype="float32",
+        flow, {"scale": [1e3, 1e-3]}, 1, integrator=euler, radius_at="samples"
     )
-    broken = sweep(
-        far,
-        {"scale": [1e-3, 1e3]},
-        1,
-        times=(10.0,),
-        integrator=FixedStep("euler", 2.5),
-        radius_at="centres",
-    )
-    assert np.isfinite(table.radius_lower.values).all()
-    assert broken.status.values.tolist() == [0, 2]
-    assert np.isfinite(broken.radius_lower.values[0]).all()
-    assert np.isnan(broken.radius_lower.values[1]).all()
+    assert table.status.values.tolist() == [2, 0]
+    assert table.radius_upper.dims == ("run", "sample")
+    assert np.isnan(table.radius_lower.values[0]).all()
+    assert np.isfinite(table.radius_upper.values[1]).all()
 
 
 def test_float32_and_a_data_set_of_ones_own():
