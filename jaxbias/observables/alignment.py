@@ -85,6 +85,7 @@ def _products(snapshot: Snapshot) -> Float[Array, "cluster neuron"]:
     # Scores hold the hidden bias, which is no part of a direction; a form without
     # explicit weights has none.
     if snapshot.hidden is not None:
+        assert snapshot.centres is not None
         return jnp.matmul(snapshot.centres, snapshot.hidden.T, precision="highest")
     assert snapshot.centre_scores is not None
     return snapshot.centre_scores

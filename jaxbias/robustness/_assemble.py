@@ -29,7 +29,7 @@ def assemble(
     form: NormalForm,
     points: Float[np.ndarray, "sample feature"],
     labels: Int[np.ndarray, " sample"],
-    order: float,
+    order: float | int,
     prepared: Prepared,
     found: Found,
     picks: int,
@@ -91,7 +91,7 @@ def _confirm(
     moved: np.ndarray,
     rows: np.ndarray,
     forward: Forward,
-    order: float,
+    order: float | int,
     coarse: bool,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Points that the real forward pass finds broken, and their distances."""
@@ -129,7 +129,7 @@ def _first_broken(
 
 
 def _lower_ends(
-    form: NormalForm, points: np.ndarray, labels: np.ndarray, order: float
+    form: NormalForm, points: np.ndarray, labels: np.ndarray, order: float | int
 ) -> tuple[np.ndarray, str]:
     """Certified lower ends, or zeros and why."""
     lower = np.full(len(points), np.inf)

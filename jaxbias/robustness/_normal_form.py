@@ -47,7 +47,7 @@ class NormalForm:
         return inputs @ self.rows.T + self.offsets
 
     def constants(
-        self, inputs: Float[np.ndarray, "sample feature"], constant: float
+        self, inputs: Float[np.ndarray, "sample feature"], constant: float | int
     ) -> Float[np.ndarray, " sample"]:
         """The constant at each input, up to the positive factor of the hidden units."""
         if not self.scaled_constant:

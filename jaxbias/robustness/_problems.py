@@ -24,7 +24,7 @@ class Prepared(NamedTuple):
     places: Float[np.ndarray, "anchor feature"]
 
 
-def lengths(vectors: np.ndarray, order: float) -> np.ndarray:
+def lengths(vectors: np.ndarray, order: float | int) -> np.ndarray:
     """Norms of rows."""
     if math.isinf(order):
         return np.abs(vectors).max(-1, initial=0.0)
@@ -36,7 +36,7 @@ def prepare(
     points: Float[np.ndarray, "sample feature"],
     labels: Int[np.ndarray, " sample"],
     centres: Float[np.ndarray, "cluster feature"] | None,
-    order: float,
+    order: float | int,
 ) -> Prepared:
     """One problem for a network with one output, else one a pair of classes."""
     scores = form.scores(points)
@@ -45,8 +45,11 @@ def prepare(
     # No point need have these scores, which switch every neuron on.
     all_on = np.full((1, len(form.rows)), scale)
     anchors = np.concatenate([all_on, form.scores(places)])
-    reach = np.stack([lengths(points - place, order) for place in places], 1)
-    reach = np.pad(reach, ((0, 0), (1, 0)), constant_values=np.inf)
+    # Euclidean whatever the order: it only ranks the anchors.
+    squares = (points**2).sum(1)[:, None] + (places**2).sum(1)[None, :]
+    squares -= 2 * points @ places.T
+    reach = np.pad(np.sqrt(np.maximum(squares, 0)), ((0, 0), (1, 0)))
+    reach[:, 0] = np.inf
     gram = (form.rows @ form.rows.T)[None]
     rows = form.rows[None] if math.isinf(order) else np.zeros((1, 0, 0))
     if form.classes is None:
@@ -100,7 +103,7 @@ def _pairs(labels: np.ndarray, classes: int):
 
 
 def solve(
-    problem: Problem, activation: Activation, order: float, search: Search
+    problem: Problem, activation: Activation, order: float | int, search: Search
 ) -> Found:
     """The attack on every problem, in chunks of one compiled size, as NumPy arrays."""
     top = np.maximum(

@@ -29,7 +29,7 @@ def radius(
     inputs: Shaped[Any, "sample feature"],
     labels: Shaped[Any, " sample"],
     *,
-    order: float = 2,
+    order: float | int | str = 2,
     effort: str = "bounds",
     centres: Shaped[Any, "cluster feature"] | None = None,
     activation: Activation | None = None,
@@ -91,7 +91,7 @@ def radius_batch(
     inputs: Shaped[Any, "run sample feature"] | Shaped[Any, "sample feature"],
     labels: Shaped[Any, "run sample"] | Shaped[Any, " sample"],
     *,
-    order: float = 2,
+    order: float | int | str = 2,
     effort: str = "bounds",
     centres: Shaped[Any, "run cluster feature"]
     | Shaped[Any, "cluster feature"]
@@ -140,17 +140,18 @@ def radius_batch(
         x, y = check_points(x, y, one)
         mu = None if mu is None else check_centres(mu, x)
         form = normal_form(one, activation, compact=False)
-        cases.append((one, form, x, y, order, prepare(form, x, y, mu, order)))
+        cases.append((one, form, x, y, prepare(form, x, y, mu, order)))
     problems = [case[-1].problem for case in cases]
     if cases[0][1].classes is None:
-        together = Problem(*map(np.concatenate, zip(*problems, strict=True)))
+        fields = zip(*problems, strict=True)
+        together = Problem._make(np.concatenate(field) for field in fields)
         lanes = solve(together, activation, order, search)
-        found = [Found(*(field[i : i + 1] for field in lanes)) for i in range(runs)]
+        found = [Found._make(field[i : i + 1] for field in lanes) for i in range(runs)]
     else:
         found = [solve(problem, activation, order, search) for problem in problems]
     parts = [
-        assemble(*case, answer, search.picks)
-        for case, answer in zip(cases, found, strict=True)
+        assemble(one, form, x, y, order, prepared, answer, search.picks)
+        for (one, form, x, y, prepared), answer in zip(cases, found, strict=True)
     ]
     join = lambda name: np.stack([getattr(part, name) for part in parts])
     first = parts[0]

@@ -10,11 +10,11 @@ from jaxbias._checks import InputError, at_least, nonnegative, positive_int
 
 
 def population_ceiling(
-    epsilons: float | Float[np.ndarray, " radius"],
+    epsilons: float | int | Float[np.ndarray, " radius"],
     clusters: int,
     positive: int,
     dim: int,
-    noise: float,
+    noise: float | int,
 ) -> np.ndarray:
     r"""Largest robust accuracy of any classifier on the clusters, at $\ell_2$ radii.
 
@@ -56,7 +56,7 @@ def population_ceiling(
 
 
 def attack_failed(
-    correct: int, samples: int, ceiling: float, confidence: float = 0.999
+    correct: int, samples: int, ceiling: float | int, confidence: float | int = 0.999
 ) -> bool:
     """Whether a measured robust accuracy proves that its attack missed something.
 

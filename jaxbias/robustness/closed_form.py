@@ -22,7 +22,7 @@ OPTIMAL_AT_CENTRE = math.sqrt(0.5)
 """No classifier does better at a centre: half the distance between two centres."""
 
 
-def conjugate(order: float) -> float:
+def conjugate(order: float | int) -> float:
     r"""The dual exponent $q^* = q/(q-1)$.
 
     Raises:
@@ -35,7 +35,7 @@ def conjugate(order: float) -> float:
     return 1.0 if math.isinf(order) else order / (order - 1.0)
 
 
-def averaged_at_centre(clusters: int, order: float = 2.0) -> float:
+def averaged_at_centre(clusters: int, order: float | int = 2.0) -> float:
     r"""Radius of F, and of the linear max-margin rule: $K^{-1/q^*}$, axis-aligned.
 
     In $\ell_2$ this is $1/\sqrt K$ however the K clusters divide into classes, for
@@ -46,7 +46,7 @@ def averaged_at_centre(clusters: int, order: float = 2.0) -> float:
 
 
 def averaged_amplitudes_at_centre(
-    positive: int, negative: int, amplitudes: tuple[float, float]
+    positive: int, negative: int, amplitudes: tuple[float | int, float | int]
 ) -> tuple[float, float]:
     r"""$\ell_2$ radii of $a\,\sigma(\bar\mu_+) - b\,\sigma(\bar\mu_-)$ at the centres.
 
@@ -92,7 +92,9 @@ def averaged_radius(
     return np.where(a > np.maximum(b, 0), radius, 0.0)
 
 
-def per_centre_at_centre(exponent: float, opposite: int, order: float = 2.0) -> float:
+def per_centre_at_centre(
+    exponent: float | int, opposite: int, order: float | int = 2.0
+) -> float:
     r"""Radius of $F^{(p)}$ at a centre with ``opposite`` centres of the other class.
 
     $(1 + \kappa^{q^*})^{-1/q^*}$ with $\kappa = K_{opp}^{\max(1/p - 1/q,\,0)}$; in
@@ -109,7 +111,7 @@ def per_centre_at_centre(exponent: float, opposite: int, order: float = 2.0) -> 
 
 
 def per_centre_amplitudes_at_centre(
-    exponent: float, own: float, largest_opposite: float
+    exponent: float | int, own: float | int, largest_opposite: float | int
 ) -> float:
     r"""$\ell_2$ radius of $\sum_k s_k a_k \sigma(\langle x,\mu_k\rangle)^p$, $p \ge 2$.
 
@@ -120,7 +122,9 @@ def per_centre_amplitudes_at_centre(
     return rho / math.sqrt(1.0 + rho**2)
 
 
-def per_centre_certificate(own: Any, opposite: Any, exponent: float) -> np.ndarray:
+def per_centre_certificate(
+    own: Any, opposite: Any, exponent: float | int
+) -> np.ndarray:
     r"""Certified $\ell_2$ radius of $F^{(p)}$ at any point, tight at the centres.
 
     $(\|\sigma(x_{own})\|_p - \|\sigma(x_{opp})\|_p)_+ /
@@ -139,7 +143,7 @@ def per_centre_certificate(own: Any, opposite: Any, exponent: float) -> np.ndarr
     return np.maximum(root(own) - root(opposite), 0.0) / constant
 
 
-def averaged_law(clusters: int, dim: int, noise: float) -> tuple[float, float]:
+def averaged_law(clusters: int, dim: int, noise: float | int) -> tuple[float, float]:
     r"""Mean and standard deviation of the radius of F at a fresh sample.
 
     $N(1/\sqrt K, \alpha^2/D)$, up to exponentially small events.
@@ -148,7 +152,7 @@ def averaged_law(clusters: int, dim: int, noise: float) -> tuple[float, float]:
 
 
 def averaged_universal_attack(
-    excess: float, clusters: int, dim: int, noise: float
+    excess: float | int, clusters: int, dim: int, noise: float | int
 ) -> float:
     r"""Bound on the accuracy of F under the one direction $y(\mu_- - \mu_+)$.
 
@@ -157,7 +161,9 @@ def averaged_universal_attack(
     return float(special.ndtr(-excess * math.sqrt(dim / clusters) / noise))
 
 
-def averaged_clean_error(own: int, clusters: int, dim: int, noise: float) -> float:
+def averaged_clean_error(
+    own: int, clusters: int, dim: int, noise: float | int
+) -> float:
     r"""Bound on the error of F on a class of ``own`` centres.
 
     $\Phi(-\sqrt{D/K_{own}}/\alpha) + \Phi(-\sqrt{D/K}/\alpha)$.
@@ -167,7 +173,7 @@ def averaged_clean_error(own: int, clusters: int, dim: int, noise: float) -> flo
 
 
 def nearest_centre_accuracy(
-    epsilon: float, clusters: int, positive: int, dim: int, noise: float
+    epsilon: float | int, clusters: int, positive: int, dim: int, noise: float | int
 ) -> float:
     r"""Exact robust accuracy of the nearest-centre rule at an $\ell_2$ radius.
 
@@ -187,7 +193,9 @@ def nearest_centre_accuracy(
     return (positive * survive(negative) + negative * survive(positive)) / clusters
 
 
-def per_centre_failure(deficit: float, opposite: int, dim: int, noise: float) -> float:
+def per_centre_failure(
+    deficit: float | int, opposite: int, dim: int, noise: float | int
+) -> float:
     r"""Bound on the share of points of $F^{(p)}$, $p \ge 2$, broken at a radius.
 
     At radius $(\sqrt2 - \delta)/2$:

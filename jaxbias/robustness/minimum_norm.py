@@ -14,15 +14,17 @@ anchors are tried.
 
 import functools
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int, Shaped
 
 from jaxbias.networks.activations import Activation
 from jaxbias.robustness._surrogate import halves, margin
 
+# JAX arrays inside the program, NumPy arrays around it.
+Numbers = Any
 _EXACT = jax.lax.Precision.HIGHEST
 # How far past the current iterate the boundary is linearised and a flip looked for.
 _PUSH = 1e-3
@@ -58,14 +60,14 @@ class Problem(NamedTuple):
     infinite for scores that no point need have. The first switches every neuron on.
     """
 
-    rows: Float[Array, "neuron feature"]
-    gram: Float[Array, "neuron neuron"]
-    amplitudes: Float[Array, " neuron"]
-    scores: Float[Array, "point neuron"]
-    constants: Float[Array, " point"]
-    signs: Float[Array, " point"]
-    anchors: Float[Array, "anchor neuron"]
-    reach: Float[Array, "point anchor"]
+    rows: Float[Numbers, "neuron feature"]
+    gram: Float[Numbers, "neuron neuron"]
+    amplitudes: Float[Numbers, " neuron"]
+    scores: Float[Numbers, "point neuron"]
+    constants: Float[Numbers, " point"]
+    signs: Shaped[Numbers, " point"]
+    anchors: Float[Numbers, "anchor neuron"]
+    reach: Float[Numbers, "point anchor"]
 
 
 class Found(NamedTuple):
@@ -74,9 +76,9 @@ class Found(NamedTuple):
     In l_2 the perturbation is given by its coordinates on the neurons' rows.
     """
 
-    coordinates: Float[Array, "point coordinate"]
-    flipped: Bool[Array, " point"]
-    start: Float[Array, " point"]
+    coordinates: Float[Numbers, "point coordinate"]
+    flipped: Bool[Numbers, " point"]
+    start: Int[Numbers, " point"]
 
 
 class _Iterate(NamedTuple):
@@ -87,7 +89,7 @@ class _Iterate(NamedTuple):
     best_length: Array
 
 
-def _project(problem: Problem, order: float, slope: Array, target: Array):
+def _project(problem: Problem, order: float | int, slope: Array, target: Array):
     r"""The shortest perturbation with $\langle slope, \delta\rangle = target$."""
     if order == 2:
         image = jnp.matmul(slope, problem.gram, precision=_EXACT)
@@ -105,7 +107,7 @@ def _divide(numerator: Array, denominator: Array) -> Array:
     return jnp.where(denominator > 0, numerator / safe, jnp.zeros_like(numerator))
 
 
-def _length(order: float, coordinates: Array, shift: Array) -> Array:
+def _length(order: float | int, coordinates: Array, shift: Array) -> Array:
     if order == 2:
         return jnp.sqrt(jnp.maximum(jnp.sum(coordinates * shift, axis=1), 0))
     return jnp.max(jnp.abs(coordinates), axis=1)
@@ -125,7 +127,7 @@ def _projections(
     problem: Problem,
     iterate: _Iterate,
     activation: Activation,
-    order: float,
+    order: float | int,
     steps: int,
     first: int = 0,
 ) -> _Iterate:
@@ -161,7 +163,7 @@ def _projections(
 
 
 def _anchored_starts(
-    problem: Problem, activation: Activation, order: float, picks: int
+    problem: Problem, activation: Activation, order: float | int, picks: int
 ):
     """Starts of every point: clean, a broken anchor, all neurons on, close anchors."""
     anchors, amplitudes, signs = problem.anchors, problem.amplitudes, problem.signs
@@ -192,14 +194,17 @@ def _anchored_starts(
         sizes = jnp.sqrt(jnp.maximum(square, 1e-30))
         return distance, inner / (sizes[:, None] * sizes[None, :]), tangent
 
-    against = table(far.negative, far.negative_slope)
-    towards = table(far.positive, far.positive_slope)
-    distance = jnp.where(plus, against[0], towards[0])
-    tangents = jnp.where(plus, against[2], towards[2])
+    # Row 0 opposes a positive label, row 1 a negative one.
+    roots = jnp.stack([far.negative, far.positive])
+    sides = jnp.stack([far.negative_slope, far.positive_slope])
+    distances, likeness, tangents = jax.vmap(table)(roots, sides)
+    distance = jnp.where(plus, distances[0], distances[1])
+    tangents = jnp.where(plus, tangents[0], tangents[1])
+    side = jnp.where(signs > 0, 0, 1)
 
     def pick(distance: Array, _):
         choice = jnp.argmin(distance, axis=1)
-        alike = jnp.where(plus, against[1][choice], towards[1][choice]) > 0.95
+        alike = likeness[side, choice] > 0.95
         return jnp.where(alike, jnp.inf, distance), choice
 
     # The first anchor switches every neuron on, and is always tried.
@@ -208,7 +213,7 @@ def _anchored_starts(
     choices = jnp.concatenate([all_on, closest.astype(jnp.int32)])
 
     def step(choice: Array):
-        slopes = jnp.where(plus, far.negative_slope[choice], far.positive_slope[choice])
+        slopes = sides[side, choice]
         tangent = jnp.take_along_axis(tangents, choice[:, None], axis=1)[:, 0]
         return own_slope - slopes, tangent - own
 
@@ -231,7 +236,15 @@ def _anchored_starts(
 def _best(iterate: _Iterate, points: int, kept: int) -> tuple[_Iterate, Array]:
     copies = iterate.shift.shape[0] // points
     lengths = iterate.best_length.reshape(copies, points)
-    ranks = jnp.argsort(lengths, axis=0)[:kept]
+    # Below infinity, which marks those that are taken.
+    lengths = jnp.minimum(lengths, jnp.finfo(lengths.dtype).max)
+    ranks = []
+    # A sort takes longer to compile than all the rest.
+    for _ in range(kept):
+        ranks.append(jnp.argmin(lengths, axis=0))
+        taken = jnp.arange(copies)[:, None] == ranks[-1][None, :]
+        lengths = jnp.where(taken, jnp.inf, lengths)
+    ranks = jnp.stack(ranks)
 
     def pick(array: Array) -> Array:
         split = array.reshape(copies, points, *array.shape[1:])
@@ -244,7 +257,7 @@ def _best(iterate: _Iterate, points: int, kept: int) -> tuple[_Iterate, Array]:
 
 
 def attack(
-    problem: Problem, activation: Activation, order: float, search: Search
+    problem: Problem, activation: Activation, order: float | int, search: Search
 ) -> Found:
     """The shortest perturbation found for every point; jittable, one network."""
     points = problem.scores.shape[0]
@@ -314,7 +327,7 @@ def _bisect(
 def attack_many(
     problems: Problem,
     activation: Activation,
-    order: float,
+    order: float | int,
     search: Search,
     block: int | None = None,
 ) -> Found:

@@ -27,7 +27,7 @@ def robust_accuracy(
     radii: Shaped[Any, " radius"],
     *,
     steps: int = 2000,
-    step: float = 0.1,
+    step: float | int = 0.1,
 ) -> Float[np.ndarray, " radius"]:
     r"""Share of points with $y f > 0$ after the attack, at each $\ell_2$ radius.
 

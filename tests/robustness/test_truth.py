@@ -1,0 +1,103 @@
+"""Random networks in the plane, against a dense polar search."""
+
+import jax.numpy as jnp
+import numpy as np
+from plane_nets import (
+    DIM,
+    RUNS,
+    WIDTH,
+    activation_of,
+    batch_radius,
+    forward,
+    make,
+)
+
+from jaxbias.robustness import pgd
+
+NETS, CHECKED = 14, 4
+
+
+def _plane(seed):
+    rng = np.random.default_rng(seed)
+    cases = []
+    for _ in range(NETS):
+        w, v = rng.normal(size=(WIDTH, 2)), rng.normal(size=WIDTH)
+        cases.append((w, v, rng.normal(size=(10, 2)), None))
+    return cases
+
+
+def _polar(weights, activation, x, y, order, reach):
+    """Distance to the nearest broken point on a fan of rays, bisected along each."""
+    angle = np.linspace(0, 2 * np.pi, 1440, endpoint=False)
+    rays = np.stack([np.cos(angle), np.sin(angle)], 1)
+    if np.isinf(order):
+        rays /= np.abs(rays).max(1, keepdims=True)
+    steps = np.linspace(0, reach, 301)[1:]
+    fan = (x + steps[:, None, None] * rays).reshape(-1, 2)
+    broken = y * forward(weights, activation, fan).reshape(300, -1) <= 0
+    if not broken.any():
+        return np.inf
+    rays, high = rays[broken.any(0)], steps[broken.argmax(0)[broken.any(0)]]
+    low = high - steps[0]
+    for _ in range(40):
+        middle = (low + high) / 2
+        wrong = y * forward(weights, activation, x + middle[:, None] * rays) <= 0
+        low, high = np.where(wrong, low, middle), np.where(wrong, middle, high)
+    return high.min()
+
+
+def test_ends_enclose_the_truth(exponent, order):
+    activation = activation_of(exponent)
+    cases = []
+    for w, v, x, _ in _plane(int(10 * exponent)):
+        f = forward(make(w, v), activation, x)
+        cases.append((w, v, x, np.where(f >= 0, 1.0, -1.0)))
+    found = batch_radius(cases, exponent, order)
+    tightness = []
+    for i, (w, v, x, y) in enumerate(cases):
+        for j in range(CHECKED):
+            lower, upper = found.lower[i, j], found.upper[i, j]
+            reach = min(1.02 * upper, 30.0) + 1e-3
+            truth = _polar(make(w, v), activation, x[j], y[j], order, reach)
+            # A fan of finitely many rays lies above the truth, never below.
+            assert lower <= truth
+            if np.isfinite(upper):
+                tightness.append(truth / upper)
+                witness = found.witness[i, j]
+                reached = np.linalg.norm(witness[:2] - x[j], order)
+                assert reached <= upper
+                assert np.all(witness[2:] == 0)
+                f = forward(make(w, v), activation, witness[None, :2])[0]
+                assert y[j] * f <= 1e-12
+    assert np.median(tightness) > 0.999
+    assert np.mean(np.asarray(tightness) > 0.95) > 0.8
+    assert np.max(tightness) < 1.01
+
+
+def test_pgd_never_breaks_what_the_attack_calls_unbroken(exponent):
+    activation = activation_of(exponent)
+    epsilons = np.linspace(0.05, 1.5, 12)
+    cases = []
+    for w, v, x, _ in _plane(5)[:4]:
+        f = forward(make(w, v), activation, x)
+        cases.append((w, v, x, np.where(f >= 0, 1.0, -1.0)))
+    found = batch_radius(cases, exponent, 2)
+    ours, theirs = [], []
+    for i, (w, v, x, y) in enumerate(cases):
+        hidden, points = np.zeros((WIDTH, DIM)), np.zeros((10, DIM))
+        hidden[:, :2], points[:, :2] = w, x
+        weights = make(hidden, v)
+        theirs.append(
+            pgd.robust_accuracy(
+                jax_weights(weights), activation, points, y, epsilons, steps=200
+            )
+        )
+        ours.append(found.attacked(epsilons)[i])
+    assert found.lower.shape == (RUNS, 10)
+    # One point of ten at one radius of twelve is one fold of 0.1.
+    assert np.max(np.asarray(ours) - np.asarray(theirs)) <= 0.1 + 1e-9
+    assert np.mean(ours) <= np.mean(theirs) + 1e-9
+
+
+def jax_weights(weights):
+    return make(jnp.asarray(weights.hidden), jnp.asarray(weights.output))
