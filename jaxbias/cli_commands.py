@@ -13,10 +13,10 @@ from typing import Any
 
 from jaxbias import cli_arguments as commands
 from jaxbias._checks import InputError, positive_int
+from jaxbias._format import brief
 from jaxbias.cli_output import (
     Progress,
     as_expected,
-    brief,
     print_json,
     print_table,
     print_verdicts,

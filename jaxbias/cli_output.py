@@ -2,12 +2,13 @@
 
 import json
 import math
-import numbers
 import re
 import sys
 import time
 from collections.abc import Iterable, Sequence
 from typing import Any
+
+from jaxbias._format import brief
 
 _WIDTH_OF_A_FILE = 150
 _SECONDS_BETWEEN_LINES = 5.0
@@ -29,42 +30,6 @@ def one_line(framed: str) -> str:
             parts[-1].append(text)
     told = [" ".join(part).rstrip(".") for part in parts[0 if drawn else 1 :] if part]
     return "; ".join(told) or " ".join(framed.split())
-
-
-def brief(value: Any) -> str:
-    """A number, a range of numbers or a word, short enough for a table.
-
-    Example:
-        >>> brief([0.70712, 0.70698, 0.7071]), brief(None), brief(3)
-        ('0.707 .. 0.7071', '-', '3')
-    """
-    if value is None:
-        return "-"
-    if isinstance(value, str):
-        return value
-    if isinstance(value, dict):
-        return ", ".join(f"{name} {brief(item)}" for name, item in value.items())
-    if isinstance(value, Iterable):
-        return _range(list(_flat(value)))
-    if isinstance(value, numbers.Real) and not isinstance(value, numbers.Integral):
-        return f"{float(value):.4g}"
-    return str(value)
-
-
-def _flat(values: Iterable[Any]) -> Iterable[Any]:
-    for value in values:
-        nested = isinstance(value, Iterable) and not isinstance(value, str | dict)
-        yield from _flat(value) if nested else (value,)
-
-
-def _range(values: list[Any]) -> str:
-    finite = [
-        v for v in values if isinstance(v, numbers.Real) and math.isfinite(float(v))
-    ]
-    if len(finite) < len(values) or not finite:
-        return ", ".join(dict.fromkeys(map(brief, values))) or "-"
-    low, high = brief(min(finite)), brief(max(finite))
-    return low if low == high else f"{low} .. {high}"
 
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]):

@@ -348,23 +348,6 @@ def test_a_framed_message_fits_on_one_line(framed):
 
 
 @pytest.mark.parametrize(
-    ("value", "text"),
-    [
-        (0.70712, "0.7071"),
-        ([0.5, 0.70712], "0.5 .. 0.7071"),
-        ([[0.5, 0.5], [0.5]], "0.5"),
-        (["a", None, "a"], "a, -"),
-        ([float("nan"), 1.0], "nan, 1"),
-        ({"holds": 3}, "holds 3"),
-        (7, "7"),
-        ([], "-"),
-    ],
-)
-def test_numbers_are_short(value, text):
-    assert cli_output.brief(value) == text
-
-
-@pytest.mark.parametrize(
     ("interval", "acceptance", "worst"),
     [
         ([0.49, 0.5], [0.4, 0.6], "[0.49, 0.5]"),

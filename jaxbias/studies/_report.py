@@ -10,6 +10,7 @@ from typing import Any
 import jax
 import xarray as xr
 
+from jaxbias._format import brief
 from jaxbias.plots import draw
 from jaxbias.results import provenance, write
 from jaxbias.results.specs import spec_hash
@@ -114,24 +115,6 @@ def verdict_table(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     ]
     for row in rows:
         cells = [row["claim"], row["verdict"], row["expected"]]
-        cells += [_brief(row.get(name)) for name in ("measured", "predicted", "seeds")]
+        cells += [brief(row.get(name)) for name in ("measured", "predicted", "seeds")]
         lines.append("| " + " | ".join(str(cell) for cell in cells) + " |")
     return lines
-
-
-def _brief(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return "; ".join(f"{name} {_brief(item)}" for name, item in value.items())
-    numbers = list(_numbers(value))
-    if not numbers:
-        return "-" if value in (None, []) else str(value)
-    low, high = f"{min(numbers):.4g}", f"{max(numbers):.4g}"
-    return low if low == high else f"{low} .. {high}"
-
-
-def _numbers(value: Any):
-    if isinstance(value, list | tuple):
-        for item in value:
-            yield from _numbers(item)
-    elif isinstance(value, int | float) and not isinstance(value, bool):
-        yield float(value)
