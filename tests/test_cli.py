@@ -203,7 +203,8 @@ def test_list_names_every_claim_and_study(capsys):
 def test_the_index_is_what_the_code_has_now():
     from scripts import catalogue
 
-    assert json.loads(catalogue.PATH.read_text()) == catalogue.current()
+    stored = json.loads(catalogue.PATH.read_text())
+    assert stored == catalogue.current(), "run: python scripts/catalogue.py"
 
 
 def test_verify_prints_one_json_document_and_nothing_else(tmp_path):
