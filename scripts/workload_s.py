@@ -39,9 +39,9 @@ def torch_recipe(rows, labels, hidden, output, exponent, final_time):
     """Mini-batch SGD on the mean exponential loss, as the papers train; float32."""
     import torch
 
-    rows, labels = torch.from_numpy(rows), torch.from_numpy(labels)
-    hidden = torch.nn.Parameter(torch.from_numpy(hidden.T.copy()))
-    output = torch.nn.Parameter(torch.from_numpy(output.copy())[None])
+    rows, labels = torch.tensor(rows), torch.tensor(labels)
+    hidden = torch.nn.Parameter(torch.tensor(hidden.T).contiguous())
+    output = torch.nn.Parameter(torch.tensor(output)[None])
     optimiser = torch.optim.SGD([hidden, output], lr=RATE)
     generator = torch.Generator().manual_seed(0)
     remaining = round(final_time / RATE)
