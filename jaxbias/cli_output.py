@@ -96,6 +96,13 @@ def _pairs(ends: Any) -> list[list[Any]]:
     return ends if isinstance(ends[0], list) else [ends]
 
 
+def verdict_cell(row: dict[str, Any]) -> str:
+    """The verdict, and what is wrong with it if it is not the expected one."""
+    if row["verdict"] != row["expected"]:
+        return f"{row['verdict']} (expected: {row['expected']})"
+    return row["verdict"] if as_expected(row) else f"{row['verdict']} (a decoy passed)"
+
+
 def print_verdicts(rows: Sequence[dict[str, Any]]) -> None:
     """The verdicts as a table, and in one sentence how many are as expected."""
     print_table(
@@ -104,9 +111,7 @@ def print_verdicts(rows: Sequence[dict[str, Any]]) -> None:
         (
             (
                 row["claim"],
-                row["verdict"]
-                if row["verdict"] == row["expected"]
-                else f"{row['verdict']} (expected: {row['expected']})",
+                verdict_cell(row),
                 brief(row.get("measured")),
                 brief(row.get("predicted")),
                 worst_case(row),
