@@ -106,6 +106,7 @@ class Training:
         observe: names of observables.
         radius_at: where radii are measured, or ``None``.
         seeds: number of seeds.
+        tolerance: of the first of three runs; the last one has a ninth of it.
     """
 
     data: Mapping[str, Any]
@@ -117,6 +118,7 @@ class Training:
     observe: tuple[str, ...]
     radius_at: str | None = None
     seeds: int = 16
+    tolerance: float = 2e-4
 
 
 class Decoy(NamedTuple):

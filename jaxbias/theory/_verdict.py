@@ -71,6 +71,12 @@ def _cases(*arrays: Any) -> list[np.ndarray]:
     return [np.array(a).ravel() for a in np.broadcast_arrays(*flat)]
 
 
+def _middle(low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    # An unknown error opens the interval to both sides: no middle.
+    with np.errstate(invalid="ignore"):
+        return (low + high) / 2
+
+
 def _conclude(inside: np.ndarray, disjoint: np.ndarray) -> Conclusion:
     if np.any(disjoint):
         return "false"
@@ -88,9 +94,10 @@ def judge_interval(lower, upper, predicted, delta, error=0.0) -> Finding:
     below, above = value - delta, value + delta
     inside = (low >= below) & (high <= above) & (high - low <= delta)
     gap = np.maximum(low - above, below - high)
+    gap = np.where(np.isnan(gap), -np.inf, gap)
     return Finding(
         _conclude(inside, gap > 0),
-        measured=(low + high) / 2,
+        measured=_middle(low, high),
         predicted=value,
         interval=np.stack([low, high], axis=1),
         acceptance=np.stack([below, above], axis=1),
@@ -125,7 +132,7 @@ def judge_at_most(lower, upper, bound, *, sampled=False, error=0.0) -> Finding:
     return Finding(
         _conclude(high <= limit, gap > 0),
         sampled=sampled,
-        measured=(low + high) / 2,
+        measured=_middle(low, high),
         predicted=limit,
         interval=np.stack([low, high], axis=1),
         acceptance=np.stack([np.full_like(limit, -np.inf), limit], axis=1),
@@ -141,7 +148,7 @@ def judge_at_least(lower, upper, bound, *, sampled=False, error=0.0) -> Finding:
     mirrored = judge_at_most(-high, -low, -limit, sampled=sampled, error=error)
     return replace(
         mirrored,
-        measured=(low + high) / 2,
+        measured=_middle(low, high),
         predicted=limit,
         interval=np.stack([low, high], axis=1),
         acceptance=np.stack([limit, np.full_like(limit, np.inf)], axis=1),

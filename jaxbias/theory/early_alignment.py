@@ -177,7 +177,7 @@ def _direction_claim(
         remainder=lambda _: Remainder(delta, why),
         evidence=lambda s, size: Computation(
             "early/directions",
-            {**s, "neurons": 64 if size == "quick" else 1000, "steps": 1500},
+            {**s, "neurons": 48 if size == "quick" else 1000, "steps": 1000},
         ),
         judge=_judge_direction,
         expected="not refuted",
@@ -326,6 +326,6 @@ CLAIMS = (
         "frozen",
         ("average", "centre"),
         1e-6,
-        "the ratios are constants of motion; RK4 at step 0.04 keeps them to 1e-6",
+        "the ratios are constants of motion; RK4 at step 0.06 keeps them to 1e-6",
     ),
 )

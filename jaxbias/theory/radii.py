@@ -20,8 +20,8 @@ def split(clusters: int, positive: int, side: int = 1) -> tuple[int, int]:
             "both classes need a cluster",
             "positive=1",
         )
-    pair = (positive, clusters - positive)
-    return pair if side > 0 else pair[::-1]
+    first, second = positive, clusters - positive
+    return (first, second) if side > 0 else (second, first)
 
 
 def conjugate(order: float) -> float:

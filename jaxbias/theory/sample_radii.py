@@ -531,11 +531,11 @@ CLAIMS = (
         hypotheses=no_hypotheses,
         predict=_plateau,
         remainder=lambda _: Remainder(
-            0.012,
+            0.015,
             "unfinished descent and steps that overshoot own centres together move"
             " under 0.005; the rest is the length of the interval at the quick size",
         ),
-        evidence=_sampling("descent", 16000),
+        evidence=_sampling("descent", 20000),
         judge=_judge_count,
         expected="holds",
         decoys=(

@@ -6,6 +6,7 @@ with the loss slope at zero equal to 1 unless a formula says otherwise.
 
 import math
 from collections.abc import Callable
+from typing import cast
 
 import numpy as np
 from jaxtyping import Float
@@ -89,8 +90,8 @@ def _root(phi: Callable[[float], float], level: float, start: float) -> float:
     if phi(start) >= level:
         return start
     ends = math.log(start), math.log(high)
-    root = brentq(lambda q: phi(math.exp(q)) - level, *ends, xtol=1e-14, rtol=1e-14)
-    return math.exp(root)
+    root = brentq(lambda q: phi(math.exp(q)) - level, *ends, xtol=1e-14)
+    return math.exp(cast(float, root))
 
 
 def growth_squared(times, start: float) -> Values:

@@ -1,6 +1,7 @@
 """Sup distance of an explicit network to F^(p) over the unit sphere."""
 
 import math
+from typing import Any
 
 import numpy as np
 from scipy import optimize
@@ -72,11 +73,12 @@ def tilted_weights(parameters, root):
             score = v * max(hidden @ point, 0) ** p / norm ** (p - 1)
             return -abs(float(score - max(point[0], 0) ** p))
 
-        best = min(
-            optimize.minimize_scalar(
-                distance, bounds=(a, a + 0.4), method="bounded", options={"xatol": 1e-9}
-            ).fun
-            for a in np.arange(-math.pi, math.pi, 0.4)
-        )
+        best = 0.0
+        for start in np.arange(-math.pi, math.pi, 0.4):
+            ends_at = (start, start + 0.4)
+            found: Any = optimize.minimize_scalar(
+                distance, bounds=ends_at, method="bounded", options={"xatol": 1e-9}
+            )
+            best = min(best, float(found.fun))
         ends.append(-best)
     return {"lower": np.array(ends), "upper": np.array(ends) + 1e-9}

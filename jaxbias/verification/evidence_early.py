@@ -328,4 +328,4 @@ def _separable_run(x, y, hidden, output) -> tuple[float, float, float]:
         d, s, *_ = field(hidden + step * c, output + step * r)
         hidden = hidden + step / 6 * (a + 2 * b + 2 * c + d)
         output = output + step / 6 * (p + 2 * q + 2 * r + s)
-    return tuple(worst)
+    return float(worst[0]), float(worst[1]), float(worst[2])

@@ -39,14 +39,14 @@ def half_fit(parameters, root):
     del root
     labels = np.array([1.0, -1.0])
     values = []
-    for tolerance in (1e-7, 1e-7 / 3, 1e-7 / 9):
+    for tolerance in (1e-6, 1e-6 / 3, 1e-6 / 9):
         row = []
         for exponent in parameters["exponents"]:
             for scale in parameters["scales"]:
                 start = _one_centre_start(parameters, scale)
                 row.append(_half_time(*start, labels, exponent, tolerance))
         values.append(row)
-    found = refined(*values, floor=1e-6)
+    found = refined(*values, floor=1e-5)
     return {"measured": found.value, "error": found.error, "settled": found.converged}
 
 

@@ -64,7 +64,7 @@ def attack(
         return label * classifier(x + own * size)
 
     if math.isinf(order):
-        return optimize.brentq(lambda r: reach(np.full(x.size, r)), 0.0, 2.0)
+        return _boundary(reach, np.ones(x.size))
     opposite = np.flatnonzero(own > 0)
     seeds = [np.full(x.size, 0.5), np.where(own > 0, 0.4, np.maximum(x, 0) / 2)]
     for rival in opposite[:starts]:

@@ -77,15 +77,17 @@ def _scores(name: str, parameters):
         return lambda a, b: a.max(axis=1) - b.max(axis=1)
     if name == "bayes":
         heat = parameters["dim"] / parameters["noise"] ** 2
-        return lambda a, b: (
-            (special.logsumexp(heat * a, axis=1) - special.logsumexp(heat * b, axis=1))
-            / heat
-        )
+        return lambda a, b: _soft_max(a, heat) - _soft_max(b, heat)
     p = parameters["exponent"]
-    return lambda a, b: (
-        np.linalg.norm(np.maximum(a, 0), ord=p, axis=1)
-        - (np.linalg.norm(np.maximum(b, 0), ord=p, axis=1))
-    )
+    return lambda a, b: _length(a, p) - _length(b, p)
+
+
+def _soft_max(scores: np.ndarray, heat: float) -> np.ndarray:
+    return np.asarray(special.logsumexp(heat * scores, axis=1)) / heat
+
+
+def _length(scores: np.ndarray, order: float) -> np.ndarray:
+    return np.linalg.norm(np.maximum(scores, 0), ord=order, axis=1)
 
 
 def _radii(name: str, parameters, root) -> tuple[np.ndarray, np.ndarray]:
@@ -101,7 +103,8 @@ def _radii(name: str, parameters, root) -> tuple[np.ndarray, np.ndarray]:
             ends.append(_lipschitz(_scores(name, parameters), a, b))
     if parameters.get("side") == "positive":
         ends = ends[:1]
-    return tuple(np.concatenate(side) for side in zip(*ends))
+    lower, upper = (np.concatenate(side) for side in zip(*ends))
+    return lower, upper
 
 
 @computation("sampling/radii", **_STATED)
@@ -119,20 +122,20 @@ def radii(parameters, root):
 def universal(parameters, root):
     """Samples that F gets wrong at x + y (1+rho)/sqrt(K) d0, for every rho."""
     clusters, own = parameters["clusters"], parameters["positive"]
-    wrong, totals = [], []
+    wrong = []
     for noise in parameters["noises"]:
-        blocks = draw({**parameters, "noise": noise}, root)
+        positive, negative, _ = draw({**parameters, "noise": noise}, root)
         for excess in parameters["excesses"]:
             missed = 0
-            for block, size in zip(blocks, (own, clusters - own)):
+            for block, size in ((positive, own), (negative, clusters - own)):
                 # y d0 lowers every own coordinate and raises every other one.
                 step = (1 + excess) / clusters
                 a = (block[:, :size] - step).sum(axis=1)
                 b = (block[:, size:] + step).sum(axis=1)
                 missed += int(np.sum(np.maximum(a, 0) - np.maximum(b, 0) <= 0))
             wrong.append(missed)
-            totals.append(blocks[2])
-    return {"count": np.array(wrong), "trials": np.array(totals), "seeds": totals[0]}
+    count = parameters["samples"]
+    return {"count": np.array(wrong), "trials": count, "seeds": count}
 
 
 @computation("sampling/one_direction", **_STATED)

@@ -13,6 +13,7 @@ from jaxbias.theory import (
     late_phase,
     sample_radii,
     separable,
+    trained,
 )
 from jaxbias.theory._claim import Claim
 from jaxbias.theory.statistics import corrected_alpha
@@ -25,6 +26,7 @@ _MODULES = (
     separable,
     growth,
     late_phase,
+    trained,
 )
 
 

@@ -72,7 +72,8 @@ class Verdict:
             return 0
         low, high = self.finding.interval.T
         below, above = self.finding.acceptance.T
-        slack = np.minimum(low - below, above - high)
+        with np.errstate(invalid="ignore"):
+            slack = np.minimum(low - below, above - high)
         return int(np.argmin(np.where(np.isnan(slack), -np.inf, slack)))
 
     def row(self) -> dict[str, Any]:
