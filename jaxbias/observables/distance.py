@@ -104,9 +104,9 @@ def distance(
     second: tuple[Weights, Activation],
     *,
     key: Key[Array, ""],
-    neurons: int = 32,
-    random: int = 32,
-    steps: int = 80,
+    neurons: int = 16,
+    random: int = 24,
+    steps: int = 60,
     rounds: int = 4,
 ) -> Distance:
     """Search the distance of two bias-free networks of the same degree.

@@ -23,18 +23,13 @@ def figure(data: xr.Dataset) -> Figure:
         for task in tasks:
             family = pick(marks, panel=name, series=task)
             curves(ax, family, _TASK_COLOURS[task], marker="o")
-            median = pick(family, role="median")[0]
-            style.label(
-                ax,
-                median.x[-1] + 0.15,
-                median.y[-1],
-                _TASK_NAMES[task],
-                _TASK_COLOURS[task],
-            )
+            colour = _TASK_COLOURS[task]
+            ax.plot([], [], "o-", color=colour, label=_TASK_NAMES[task])
         ax.set(xlabel="exponent $p$", ylabel=text)
         ax.set_xticks(data.exponent.values)
-        ax.set_xlim(0.8, float(data.exponent[-1]) + 1.7)
+        ax.set_xlim(0.8, float(data.exponent[-1]) + 0.2)
     grid[1].set_ylim(bottom=0)
+    grid[1].legend(loc="lower right")
     for ax, task in zip(grid[2:], tasks, strict=True):
         for exponent in data.exponent.values:
             family = pick(marks, panel=f"robust {task}", series=f"{exponent:g}")

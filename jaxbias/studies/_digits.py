@@ -15,6 +15,7 @@ from jaxbias.networks.two_layer import TwoLayer
 from jaxbias.networks.weights import features
 from jaxbias.observables.rank import stable_rank
 from jaxbias.robustness import radius
+from jaxbias.studies._threads import side_by_side
 from jaxbias.sweeps.keys import run_key
 
 TASKS = {"parity": "logistic", "class": "cross_entropy"}
@@ -42,42 +43,46 @@ def train_on_digits(
     accuracy, rank = np.full(shape, np.nan), np.full(shape, np.nan)
     attacked = np.full((*shape, len(radii)), np.nan)
     certified = attacked.copy()
-    for t, (task, loss) in enumerate(TASKS.items()):
-        train, test = digits(task, dtype="float32")
-        inputs, labels = test.inputs[:points], test.labels[:points]
-        for e, exponent in enumerate(exponents):
-            spec = TwoLayer(
-                width,
-                activation=PReLU(exponent),
-                init=unbalanced(train.dim**-0.5, width**-0.5),
-                classes=10 if task == "class" else None,
-                output_bias=True,
+    data = {task: digits(task, dtype="float32") for task in TASKS}
+
+    def measure(place: tuple[int, int]) -> None:
+        t, e = place
+        task, exponent = list(TASKS)[t], exponents[e]
+        train, test = data[task]
+        spec = TwoLayer(
+            width,
+            activation=PReLU(exponent),
+            init=unbalanced(train.dim**-0.5, width**-0.5),
+            classes=10 if task == "class" else None,
+            output_bias=True,
+            normalise_inputs=True,
+        )
+        optimiser = optax.adam(_LEARNING_RATE)
+        for s, seed in enumerate(seeds):
+            tick(f"digits, {task}, p = {exponent:g}, seed {seed}")
+            network, _ = descend(
+                spec.build(run_key(root, seed), train.dim, dtype="float32"),
+                train,
+                optimiser=optimiser,
+                loss=TASKS[task],
+                epochs=epochs,
+                batch=batch,
+                key=run_key(root, seed, "batches"),
+            )
+            right = correct(network(test.inputs), test.labels)
+            accuracy[t, e, s] = np.mean(right)
+            hidden = features(
+                network.weights(),
+                network.activation,
+                test.inputs,
                 normalise_inputs=True,
             )
-            optimiser = optax.adam(_LEARNING_RATE)
-            for s, seed in enumerate(seeds):
-                tick(f"digits, {task}, p = {exponent:g}, seed {seed}")
-                network, _ = descend(
-                    spec.build(run_key(root, seed), train.dim, dtype="float32"),
-                    train,
-                    optimiser=optimiser,
-                    loss=loss,
-                    epochs=epochs,
-                    batch=batch,
-                    key=run_key(root, seed, "batches"),
-                )
-                accuracy[t, e, s] = np.mean(correct(network(test.inputs), test.labels))
-                rank[t, e, s] = stable_rank(
-                    features(
-                        network.weights(),
-                        network.activation,
-                        test.inputs,
-                        normalise_inputs=True,
-                    )
-                )
-                found = radius(network, inputs, labels)
-                attacked[t, e, s] = found.attacked(radii)
-                certified[t, e, s] = found.certified(radii)
+            rank[t, e, s] = stable_rank(hidden)
+            found = radius(network, test.inputs[:points], test.labels[:points])
+            attacked[t, e, s] = found.attacked(radii)
+            certified[t, e, s] = found.certified(radii)
+
+    side_by_side(measure, list(np.ndindex(len(TASKS), len(exponents))))
     dims = ("task", "exponent", "seed")
     return xr.Dataset(
         {

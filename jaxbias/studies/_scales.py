@@ -15,6 +15,7 @@ from jaxbias.dynamics.solve import solve
 from jaxbias.dynamics.status import Status
 from jaxbias.observables.equal_loss import at_loss, relative_difference
 from jaxbias.observables.margin import loss
+from jaxbias.studies._threads import side_by_side
 from jaxbias.sweeps.keys import run_key
 
 _PROBES = 50
@@ -44,9 +45,10 @@ def end_states(
     shape = (len(exponents), len(seeds), len(scales))
     moved, rounding = np.full(shape, np.nan), np.full(shape, np.nan)
     floor = np.full(shape[:2], np.nan)
-    failed = 0
-    for i, (exponent, flow) in enumerate(flows.items()):
-        state = _program(flow, times, level, root)
+
+    def measure(i: int) -> int:
+        exponent, failed = exponents[i], 0
+        state = _program(flows[exponent], times, level, root)
         for j, seed in enumerate(seeds):
             tick(f"initialisation scales, p = {exponent:g}, seed {seed}")
             ends = {}
@@ -54,7 +56,7 @@ def end_states(
                 for scale in scales:
                     ends[dtype, scale] = state[dtype](seed, scale, rtol)
             sharp = state["float64"](seed, scales[-1], rtol / 3)
-            failed += sum(np.isnan(end).any() for end in (*ends.values(), sharp))
+            failed += sum(bool(np.isnan(end).any()) for end in (*ends.values(), sharp))
             reference = ends["float64", scales[-1]]
             floor[i, j] = relative_difference(reference, sharp)
             for k, scale in enumerate(scales):
@@ -62,6 +64,9 @@ def end_states(
                 moved[i, j, k] = relative_difference(end, reference)
                 single = ends["float32", scale].astype(end.dtype)
                 rounding[i, j, k] = relative_difference(single, end)
+        return failed
+
+    failed = sum(side_by_side(measure, range(len(exponents))))
     data = xr.Dataset(
         {
             "difference": (("exponent", "seed", "scale"), moved),
@@ -75,7 +80,7 @@ def end_states(
         },
         {"reference_scale": scales[-1], "equal_loss": level},
     )
-    return data, int(failed)
+    return data, failed
 
 
 def _program(flow: GradientFlow, times: np.ndarray, level: float, root: str):

@@ -1,5 +1,6 @@
 """Networks trained by gradient flow on clusters, and what is measured on them."""
 
+import itertools
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -22,6 +23,7 @@ from jaxbias.observables.distance import distance, paper_distance
 from jaxbias.robustness import pgd, radius
 from jaxbias.robustness.ceilings import population_ceiling
 from jaxbias.robustness.closed_form import averaged_at_centre, per_centre_at_centre
+from jaxbias.studies._threads import side_by_side
 from jaxbias.sweeps.keys import run_key
 
 Tick = Callable[[str], None]
@@ -52,22 +54,26 @@ def train(
     tick: Tick,
 ) -> Trained:
     """Train one network at every exponent, noise and seed, in float64."""
-    networks, failed = {}, 0
-    for exponent, flow in flows.items():
+
+    def one_exponent(exponent: float) -> list[tuple[tuple, Weights, int]]:
+        flow = flows[exponent]
 
         @eqx.filter_jit
-        def final(key, noise, flow=flow):
+        def final(key, noise):
             problem = flow.problem(key, noise=noise, dtype="float64")
             run = solve(problem, [time], integrator=Adaptive(rtol))
             return run.final, run.status
 
-        for noise in noises:
-            for seed in seeds:
-                tick(f"training, p = {exponent:g}, noise {noise:g}, seed {seed}")
-                weights, status = final(run_key(root, seed), jnp.asarray(noise))
-                failed += int(status) != Status.FINISHED
-                networks[exponent, noise, seed] = weights
-    return Trained(networks, flows, failed)
+        found = []
+        for noise, seed in itertools.product(noises, seeds):
+            tick(f"training, p = {exponent:g}, noise {noise:g}, seed {seed}")
+            weights, status = final(run_key(root, seed), jnp.asarray(noise))
+            found.append(((exponent, noise, seed), weights, int(status)))
+        return found
+
+    runs = [run for part in side_by_side(one_exponent, flows) for run in part]
+    failed = sum(status != Status.FINISHED for *_, status in runs)
+    return Trained({point: weights for point, weights, _ in runs}, flows, failed)
 
 
 def ideal(clusters: OrthonormalClusters, exponent: float):
@@ -93,7 +99,9 @@ def distances(
     fresh = clusters.sample(
         100 * clusters.clusters, key=run_key(root, 0, "distance"), dtype="float64"
     )
-    for place, weights in _each(trained):
+
+    def measure(item) -> None:
+        place, weights = item
         exponent, seed = exponents[place[0]], seeds[place[2]]
         tick(f"distance, p = {exponent:g}, noise {noises[place[1]]:g}, seed {seed}")
         nets = (weights, trained.activation(exponent)), ideal(clusters, exponent)
@@ -102,6 +110,8 @@ def distances(
         found[place], scale[place] = best.value, best.scale
         if place[2] == 0:
             paper[place] = paper_distance(*nets, fresh.inputs, key=key)
+
+    side_by_side(measure, _interleaved(trained))
     dims = ("exponent", "noise", "seed")
     return xr.Dataset(
         {
@@ -196,7 +206,9 @@ def robust_accuracy(
         points, key=run_key(root, 0, "test"), noise=noise, dtype="float64"
     )
     inputs, labels = np.asarray(fresh.inputs), np.asarray(fresh.labels)
-    for i, exponent in enumerate(exponents):
+
+    def measure(i: int) -> None:
+        exponent = exponents[i]
         activation = trained.activation(exponent)
         for j, seed in enumerate(seeds):
             tick(f"radii of {points} test points, p = {exponent:g}, seed {seed}")
@@ -219,6 +231,8 @@ def robust_accuracy(
                 radii[coarse],
                 steps=pgd_steps,
             )
+
+    side_by_side(measure, range(len(exponents)))
     ceiling = population_ceiling(
         radii, clusters.clusters, clusters.positive, clusters.dim, noise
     )
@@ -261,11 +275,16 @@ def _axes(trained: Trained) -> tuple[list[float], list[float], list[int]]:
     return list(exponents), list(noises), list(seeds)
 
 
-def _each(trained: Trained):
+def _interleaved(trained: Trained) -> list[tuple[tuple[int, int, int], Weights]]:
+    """Networks with their places, exponents in turn: two threads, two programs."""
     exponents, noises, seeds = _axes(trained)
-    for (exponent, noise, seed), weights in trained.networks.items():
-        place = exponents.index(exponent), noises.index(noise), seeds.index(seed)
-        yield place, weights
+    order = itertools.product(
+        enumerate(noises), enumerate(seeds), enumerate(exponents)
+    )
+    return [
+        ((i, j, k), trained.networks[exponent, noise, seed])
+        for (j, noise), (k, seed), (i, exponent) in order
+    ]
 
 
 def _samples(trained: Trained) -> int:

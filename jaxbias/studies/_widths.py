@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-import numpy as np
 import xarray as xr
 
 from jaxbias.data.clusters import OrthonormalClusters
+from jaxbias.dynamics.adaptive import Adaptive
 from jaxbias.dynamics.flow import GradientFlow
 from jaxbias.dynamics.status import Status
 from jaxbias.studies import Progress
@@ -20,6 +20,7 @@ def widths_and_noises(
     noises: Sequence[float],
     seeds: int,
     time: float,
+    rtol: float,
     root: str,
     progress: Progress,
 ) -> tuple[xr.Dataset, int]:
@@ -38,6 +39,7 @@ def widths_and_noises(
         times=[time],
         observe=["amplitudes"],
         radius_at="centres",
+        integrator=Adaptive(rtol),
         root=root,
         progress=progress,
     )
@@ -45,13 +47,13 @@ def widths_and_noises(
     clusters = flow.data
     assert isinstance(clusters, OrthonormalClusters)
     forms = {p: clusters.positive ** (0.5 if p < 2 else 1.0) for p in exponents}
-    form = np.array([forms[float(p)] for p in runs.exponent.values])
+    form = xr.DataArray([forms[float(p)] for p in runs.exponent.values], dims="run")
     positive = runs.amplitudes.isel(time=-1, side=0)
     reduced = xr.Dataset(
         {
             "radius_lower": runs.radius_lower.min("cluster"),
             "radius_upper": runs.radius_upper.min("cluster"),
-            "amplitude": positive / ("run", form),
+            "amplitude": positive / form,
         }
     ).where(finished)
     axes = ["exponent", "noise", "width", "seed"]

@@ -66,21 +66,21 @@ class Settings:
     """
 
     clusters: OrthonormalClusters
-    samples: int = 400
+    samples: int = 300
     width: int = 200
     scale: float = 1e-7
     time: float = 16000.0
     rtol: float = 3e-3
     exponents: tuple[float, ...] = (1.0, 3.0)
     noises: tuple[float, ...] = (0.02, 0.04, 0.07, 0.1, 0.2, 0.3)
-    seeds: int = 4
-    points: int = 500
+    seeds: int = 3
+    points: int = 300
     pgd_steps: int = 100
     small: OrthonormalClusters = OrthonormalClusters(60, 5, 3, 0.1)
     small_samples: int = 100
-    widths: tuple[int, ...] = (32, 64, 128, 256)
+    widths: tuple[int, ...] = (32, 64, 128)
     width_noises: tuple[float, ...] = (0.05, 0.1, 0.2)
-    width_seeds: int = 8
+    width_seeds: int = 6
     scales: tuple[float, ...] = (1e-3, 1e-5, 1e-7, 1e-9, 1e-11, 1e-13, 1e-15)
     scale_seeds: int = 3
     equal_loss: float = 1e-2
@@ -88,7 +88,7 @@ class Settings:
     digit_seeds: int = 3
     digit_width: int = 100
     epochs: int = 60
-    digit_points: int = 120
+    digit_points: int = 100
 
     @property
     def noise(self) -> float:
@@ -204,6 +204,7 @@ def beyond(settings: Settings, folder: Folder, progress: Progress) -> None:
         settings.width_noises,
         settings.width_seeds,
         200.0,
+        settings.rtol / 3,
         NAME,
         progress,
     )
