@@ -11,11 +11,12 @@ from jaxtyping import Float, Int
 
 from jaxbias.networks.activations import Activation
 from jaxbias.networks.weights import Weights, predict
+from jaxbias.robustness._geometry import Found
 from jaxbias.robustness._normal_form import NormalForm
 from jaxbias.robustness._problems import Prepared, lengths
 from jaxbias.robustness._radius import TIE, Radius
 from jaxbias.robustness.certificates import has_certificate, root_certificate
-from jaxbias.robustness.minimum_norm import Found
+from jaxbias.robustness.starts import NAMES
 
 # Last resorts when the real forward pass rounds a point back over the boundary.
 _NUDGES = (0.0, 1e-14, 1e-12, 1e-10, 1e-8, 1e-6, 1e-4, 1e-2, 0.1, 0.3)
@@ -50,12 +51,18 @@ def assemble(
         upper[chosen], witness[chosen] = length[better], reached[better]
         starts[chosen] = names[better]
 
-    for coordinates, flipped, start, rows in zip(*found, prepared.slots, strict=True):
-        _, first = np.unique(rows, return_index=True)
-        first = first[flipped[first] & ~broken[rows[first]]]
-        moved = coordinates[first]
-        moved = moved if math.isinf(order) else moved @ form.rows
-        offer(rows[first], moved, start[first])
+    for coordinates, flipped, start, anchor, slots in zip(
+        *found, prepared.slots, strict=True
+    ):
+        _, first = np.unique(slots, return_index=True)
+        first = first[flipped[first] & ~broken[slots[first]]]
+        rows, moved = slots[first], coordinates[first]
+        if not math.isinf(order):
+            # The first anchor stands for no place; nothing lies along its ray.
+            place = prepared.places[np.maximum(anchor[first] - 1, 0)]
+            ray = moved[:, -1:] * (place - points[rows])
+            moved = moved[:, :-1] @ form.rows + ray
+        offer(rows, moved, start[first])
     # Whatever the projections did, an anchor of another label is a witness.
     for row in np.flatnonzero(np.isinf(upper)):
         same = np.full(len(prepared.places), row)
@@ -70,7 +77,7 @@ def assemble(
     if why:
         status += f"; lower end 0: {why}"
     status[broken] = "broken when clean"
-    names = ["clean", "broken anchor", "all on"] + ["anchor"] * picks + ["nowhere"]
+    names = [*NAMES, *["anchor"] * picks, "nowhere"]
     certificate = "none" if why else "root certificate"
     method = [f"{certificate} / minimum norm from {names[s]}" for s in starts]
     return Radius(

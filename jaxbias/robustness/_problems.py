@@ -9,8 +9,9 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from jaxbias.networks.activations import Activation
+from jaxbias.robustness._geometry import Found, Problem
 from jaxbias.robustness._normal_form import NormalForm
-from jaxbias.robustness.minimum_norm import Found, Problem, Search, attack_many
+from jaxbias.robustness.minimum_norm import Search, attack_many
 
 _NEURONS, _SAMPLES = 64, 64
 _CHUNK = 64
@@ -50,26 +51,33 @@ def prepare(
     squares -= 2 * points @ places.T
     reach = np.pad(np.sqrt(np.maximum(squares, 0)), ((0, 0), (1, 0)))
     reach[:, 0] = np.inf
-    gram = (form.rows @ form.rows.T)[None]
-    rows = form.rows[None] if math.isinf(order) else np.zeros((1, 0, 0))
+    unit = form.constants(points, 1.0)
     if form.classes is None:
-        constants = form.constants(points, float(form.constant))
-        single = (form.amplitudes, scores, constants, labels, anchors, reach)
         slots = np.arange(len(points))[None]
-        return Prepared(Problem(rows, gram, *(a[None] for a in single)), slots, places)
-    ours, theirs, slots = _pairs(labels, form.classes)
-    amplitudes = (form.amplitudes[:, ours] - form.amplitudes[:, theirs]).T
-    unit = form.constants(points, 1.0)[slots]
-    constants = (form.constant[ours] - form.constant[theirs])[:, None] * unit
+        amplitudes, signs = form.amplitudes[None], labels[None]
+        constants = float(form.constant) * unit[slots]
+    else:
+        ours, theirs, slots = _pairs(labels, form.classes)
+        amplitudes = (form.amplitudes[:, ours] - form.amplitudes[:, theirs]).T
+        signs = np.ones(slots.shape)
+        constants = (form.constant[ours] - form.constant[theirs])[:, None] * unit[slots]
+    spread = lambda array: np.broadcast_to(array, (len(slots), *array.shape))
+    # In l_2 the program never sees the input dimension.
+    features = slice(None) if math.isinf(order) else slice(0)
     problem = Problem(
-        rows,
-        gram,
-        amplitudes,
-        scores[slots],
-        constants,
-        np.ones(slots.shape),
-        np.broadcast_to(anchors, (len(ours), *anchors.shape)),
-        reach[slots],
+        rows=form.rows[None, :, features],
+        gram=(form.rows @ form.rows.T)[None],
+        amplitudes=amplitudes,
+        scores=scores[slots],
+        constants=constants,
+        signs=signs,
+        anchors=spread(anchors),
+        reach=reach[slots],
+        points=points[slots][..., features],
+        places=spread(places[:, features]),
+        # Chosen inside the program.
+        ray=np.zeros((*slots.shape, len(form.rows))),
+        ray_square=np.zeros(slots.shape),
     )
     return Prepared(problem, slots, places)
 

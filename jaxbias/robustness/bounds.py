@@ -11,6 +11,7 @@ from jaxbias._checks import InputError
 from jaxbias.networks.activations import Activation
 from jaxbias.networks.weights import Weights
 from jaxbias.robustness._assemble import assemble
+from jaxbias.robustness._geometry import Found, Problem
 from jaxbias.robustness._inputs import (
     check_centres,
     check_options,
@@ -21,7 +22,7 @@ from jaxbias.robustness._inputs import (
 from jaxbias.robustness._normal_form import normal_form
 from jaxbias.robustness._problems import prepare, solve
 from jaxbias.robustness._radius import Radius
-from jaxbias.robustness.minimum_norm import Found, Problem, Search
+from jaxbias.robustness.minimum_norm import Search
 
 
 def radius(
