@@ -77,7 +77,7 @@ def _with_error(arrays, observable, delta: float) -> tuple[np.ndarray, float]:
     tolerances. Their root mean square says whether they settle: then the error is
     twice the last one. At p = 1 an entry may cross a kink in one run and not in the
     next, so differences far below the declared remainder need not fall any further:
-    where all are under a twentieth of it the error is twice the largest. Else the
+    where all are under a tenth of it the error is twice the largest. Else the
     error is unknown, which leaves every conclusion open.
     """
     fine = observable(arrays)
@@ -87,7 +87,7 @@ def _with_error(arrays, observable, delta: float) -> tuple[np.ndarray, float]:
     if refined(0.0, first, first + second).converged:
         return fine, 2 * float(np.max(steps[1]))
     largest = float(np.max(steps))
-    return fine, 2 * largest if largest <= delta / 20 else math.inf
+    return fine, 2 * largest if largest <= delta / 10 else math.inf
 
 
 def _dominant(arrays) -> np.ndarray:
@@ -177,7 +177,7 @@ def _claim(name, statement, exponent, kind, predict, remainder, judge, decoys, *
         judge=judge,
         decoys=decoys,
         stochastic=True,
-        family=f"jaxbias/trained-{'averages' if exponent == 1 else 'centres'}",
+        family=f"jaxbias/trained/{'averages' if exponent == 1 else 'centres'}",
         **{"expected": "holds", **more},
     )
 

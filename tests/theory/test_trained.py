@@ -84,7 +84,7 @@ def test_differences_far_below_the_remainder_need_not_fall():
     arrays = _arrays((1e-6, 1e-6, 5e-6))
     observable = lambda a: a["amplitudes"]
     assert trained._with_error(arrays, observable, 1e-2)[1] <= 2 * 1.2e-5
-    assert trained._with_error(arrays, observable, 1e-5)[1] == np.inf
+    assert trained._with_error(arrays, observable, 5e-6)[1] == np.inf
 
 
 def test_only_dominant_neurons_count():
