@@ -64,7 +64,7 @@ def test_without_the_delay_growth_would_start_at_once():
     decoy = next(d for d in claim.decoys if d.name == "no alignment delay")
     wrong = decoy.alter(claim.setting, claim.predict(claim.setting))["value"]
     active = np.sum(np.array(claim.setting["cosines"]) > 0)
-    for scale, time in zip(claim.setting["scales"], wrong[:2], strict=True):
+    for scale, time in zip(claim.setting["scales"], wrong, strict=False):
         # z/(1-z) = m scale^2 e^(2t).
         assert active * scale**2 * math.exp(2 * time) == pytest.approx(1.0)
     assert np.all(claim.predict(claim.setting)["value"] > wrong)

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from scipy import special
+from scipy import special, stats
 from synthetic import ALPHA
 
 from jaxbias.theory import _verdict
@@ -323,3 +323,11 @@ def test_samples_grow_with_the_size(claim, size, factor):
     quick, more = (claim.evidence(claim.setting, s).parameters for s in ("quick", size))
     if "samples" in quick:
         assert more["samples"] == factor * quick["samples"] >= factor * 4000
+
+
+@pytest.mark.parametrize("count", [30, 250, 999])
+def test_the_interval_of_a_count_is_two_sided(count):
+    claim = _LEDGER["blind-descent-plateau"]
+    finding = _judge(claim, {"count": [count], "trials": [1000]})
+    ends = stats.binomtest(count, 1000).proportion_ci(1 - ALPHA, method="exact")
+    np.testing.assert_allclose(finding.interval[0], ends, rtol=1e-9)
