@@ -33,8 +33,8 @@ def cite(of: Any = "jaxbias") -> str:
 
     Args:
         of: A bibliography key (``"min-vidal-2025"``), the name of a claim
-            (``"min-vidal-2025/theorem-1"``), an object with a ``source`` (a claim or a
-            verdict), or an ``xarray.Dataset``, whose attributes are searched for keys.
+            (``"min-vidal-2025/theorem-1"``), a claim, a verdict, or an
+            ``xarray.Dataset``, whose attributes are searched for keys.
 
     Returns:
         The entries, separated by empty lines.
@@ -46,12 +46,14 @@ def cite(of: Any = "jaxbias") -> str:
         >>> print(cite("bogacki-shampine-1989").splitlines()[0])
         @article{bogacki-shampine-1989,
     """
+    of = getattr(of, "claim", of)
     if isinstance(of, str):
         text = of
-    elif hasattr(of, "source"):
-        text = str(of.source)
+    elif hasattr(of, "attrs"):
+        # Before ``source``: a table shows its attributes as attributes of its own.
+        text = str(of.attrs)
     else:
-        text = str(getattr(of, "attrs", of))
+        text = str(getattr(of, "source", of))
     keys = keys_in(text)
     if not keys:
         one_of("key", text.split("/")[0], references())

@@ -1,6 +1,7 @@
 import types
 
 import pytest
+import xarray as xr
 
 from jaxbias._checks import InputError
 from jaxbias.citations import cite, keys_in, references
@@ -39,3 +40,14 @@ def test_claims_and_tables_are_cited_through_their_source():
 def test_an_unknown_key_offers_the_nearest():
     with pytest.raises(InputError, match="min-vidal-2025"):
         cite("min-vidl-2025")
+
+
+def test_a_table_is_searched_in_all_its_attributes():
+    table = xr.Dataset(attrs={"source": "measured here", "law": "min-vidal-2025"})
+    assert "@" in cite(table)
+    assert "min-vidal-2025" in cite(table)
+
+
+def test_a_verdict_cites_the_source_of_its_claim():
+    claim = types.SimpleNamespace(source="bogacki-shampine-1989, table 1")
+    assert "bogacki" in cite(types.SimpleNamespace(claim=claim)).lower()

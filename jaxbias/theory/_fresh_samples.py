@@ -118,10 +118,10 @@ def judge_count(arrays, prediction, remainder, alpha):
 
 
 def robust_counts(arrays, radius) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Samples surely and possibly robust, by (case, radius)."""
+    """Samples surely and possibly robust, by (case, radius); unknown is possible."""
     at = np.atleast_1d(radius)[None, :, None]
     sure = (arrays["lower"][:, None, :] > at).sum(axis=2)
-    possible = (arrays["upper"][:, None, :] > at).sum(axis=2)
+    possible = (~(arrays["upper"][:, None, :] <= at)).sum(axis=2)
     total = np.full(sure.shape, arrays["lower"].shape[1])
     return sure, possible, total
 

@@ -159,16 +159,16 @@ def one_direction(parameters, root):
     second = np.maximum(1 + t, 0) - np.maximum(s, 0)
     sure = shares[0] * (first > cell) + shares[1] * (second > cell)
     kept = shares[0] * (first > 0) + shares[1] * (second > 0)
-    index = np.argmin(np.where(inside, sure, np.inf))
+    index = np.argmin(np.where(inside, kept, np.inf))
     return {
-        "lower": np.array([sure.flat[index]]),
-        "upper": np.array([kept[inside].min()]),
+        "lower": np.array([sure[inside].min()]),
+        "upper": np.array([kept.flat[index]]),
         "witness": {
             "direction (<d,mu_+>, <d,mu_->)": [
                 float(s.flat[index] / radius),
                 float(t.flat[index] / radius),
             ],
-            "share still correct": float(sure.flat[index]),
+            "share still correct": float(kept.flat[index]),
         },
     }
 
