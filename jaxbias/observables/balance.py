@@ -10,7 +10,7 @@ from jaxbias.observables._registry import register
 
 @register(description="relative error of |w|^2 = v^2 + c after recovering W")
 def balance_error(snapshot: Snapshot) -> Float[Array, ""]:
-    r"""$\max_j\,|\,\|W_j\|^2/(v_j^2 + c_j) - 1\,|$ with $c_j = \|w_j(0)\|^2 - v_j(0)^2$.
+    r"""$\max_j|\,\|W_j\|^2/(v_j^2 + c_j) - 1\,|$ with $c_j = \|w_j(0)\|^2 - v_j(0)^2$.
 
     The norms are those of the recovered W, since the reduced form imposes the law on
     its own norms, where the meter would read 0 whatever the integrator did. Neurons
