@@ -21,7 +21,8 @@ def margins(snapshot: Snapshot) -> Float[Array, " sample"]:
     outputs, labels = snapshot.outputs(), snapshot.labels
     if outputs.ndim == 1:
         return labels * outputs
-    own = jnp.arange(outputs.shape[1])[None, :] == labels[:, None]
+    classes = jnp.arange(outputs.shape[1], dtype=labels.dtype)
+    own = classes[None, :] == labels[:, None]
     zero = jnp.zeros_like(outputs)
     least = jnp.full_like(outputs, -jnp.inf)
     rival = jnp.max(jnp.where(own, least, outputs), axis=1)

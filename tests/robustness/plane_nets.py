@@ -1,5 +1,7 @@
 """Networks of one padded shape, so that a norm and an exponent compile once."""
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
 from jaxbias.networks.activations import LeakyReLU, PReLU, ReLU
@@ -10,18 +12,20 @@ RUNS, WIDTH, DIM, POINTS = 16, 12, 10, 10
 
 
 def make(hidden, output, hidden_bias=None, output_bias=None):
-    hidden = np.asarray(hidden, float)
-    return Weights(
-        hidden=hidden,
-        output=np.asarray(output, float),
-        hidden_bias=None if hidden_bias is None else np.asarray(hidden_bias, float),
-        output_bias=None if output_bias is None else np.asarray(output_bias, float),
-        mask=np.ones(hidden.shape[:-1], bool),
-    )
+    """Weights; arrays with a leading run axis give a batch of them."""
+
+    def one(arrays):
+        rows, values, bias, constant = arrays
+        mask = jnp.ones(rows.shape[0], bool)
+        return Weights(rows, values, bias, constant, mask)
+
+    arrays = jax.tree.map(jnp.asarray, (hidden, output, hidden_bias, output_bias))
+    return (jax.vmap(one) if arrays[0].ndim == 3 else one)(arrays)
 
 
 def forward(weights, activation, inputs):
     """The network written out again, in NumPy."""
+    weights = jax.tree.map(np.asarray, weights)
     bias = 0.0 if weights.hidden_bias is None else weights.hidden_bias
     constant = 0.0 if weights.output_bias is None else weights.output_bias
     scores = inputs @ weights.hidden.T + bias
