@@ -1,6 +1,7 @@
 """A robustness radius: an interval with a witness, never a single number."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int, Shaped
@@ -54,20 +55,16 @@ class Radius:
                 f"a certified lower end exceeds a witnessed upper end by {worst:.2e}"
             )
 
-    def certified(
-        self, epsilons: Float[np.ndarray, " radius"]
-    ) -> Float[np.ndarray, "*run radius"]:
+    def certified(self, epsilons: Any) -> Float[np.ndarray, "*run radius"]:
         """Share of points certified at each radius: a robust accuracy from below."""
         return _share_above(self.lower, epsilons)
 
-    def attacked(
-        self, epsilons: Float[np.ndarray, " radius"]
-    ) -> Float[np.ndarray, "*run radius"]:
+    def attacked(self, epsilons: Any) -> Float[np.ndarray, "*run radius"]:
         """Share of points without a witness within each radius: from above."""
         return _share_above(self.upper, epsilons)
 
 
-def _share_above(ends: np.ndarray, epsilons: np.ndarray) -> np.ndarray:
+def _share_above(ends: np.ndarray, epsilons: Any) -> np.ndarray:
     epsilons = np.atleast_1d(np.asarray(epsilons, float))
     # A clean point that is already broken has radius 0, and counts as broken at 0.
     return (ends[..., None, :] > epsilons[:, None]).mean(axis=-1)

@@ -5,7 +5,6 @@ from typing import Any
 
 import jax
 import numpy as np
-from jaxtyping import Shaped
 
 from jaxbias._checks import InputError
 from jaxbias.networks.activations import Activation
@@ -27,12 +26,12 @@ from jaxbias.robustness.minimum_norm import Search
 
 def radius(
     network: Any,
-    inputs: Shaped[Any, "sample feature"],
-    labels: Shaped[Any, " sample"],
+    inputs: Any,
+    labels: Any,
     *,
     order: float | int | str = 2,
     effort: str = "bounds",
-    centres: Shaped[Any, "cluster feature"] | None = None,
+    centres: Any = None,
     activation: Activation | None = None,
     certify_dtype: Any = "float64",
     search: Search | None = None,
@@ -48,11 +47,11 @@ def radius(
     Args:
         network: a :class:`TwoLayerNetwork` (a flax nnx module), or
             :class:`Weights` together with ``activation``.
-        inputs: points.
-        labels: +1 and -1, or class numbers for a network with several outputs.
+        inputs: points, (sample, feature).
+        labels: (sample,): +1 and -1, or class numbers for several outputs.
         order: 2 or infinity (``"inf"`` and ``np.inf`` both do).
         effort: ``"bounds"``.
-        centres: cluster centres, as further starts of the attack.
+        centres: cluster centres (cluster, feature), as further starts of the attack.
         activation: needed with bare :class:`Weights` only.
         certify_dtype: only ``"float64"``.
         search: how hard the attack tries.
@@ -89,14 +88,12 @@ def radius(
 def radius_batch(
     weights: Weights,
     activation: Activation,
-    inputs: Shaped[Any, "run sample feature"] | Shaped[Any, "sample feature"],
-    labels: Shaped[Any, "run sample"] | Shaped[Any, " sample"],
+    inputs: Any,
+    labels: Any,
     *,
     order: float | int | str = 2,
     effort: str = "bounds",
-    centres: Shaped[Any, "run cluster feature"]
-    | Shaped[Any, "cluster feature"]
-    | None = None,
+    centres: Any = None,
     certify_dtype: Any = "float64",
     search: Search | None = None,
 ) -> Radius:
@@ -107,11 +104,11 @@ def radius_batch(
     Args:
         weights: every array with a leading run axis.
         activation: shared by all runs.
-        inputs: points of each run, or shared points.
-        labels: labels of each run, or shared ones.
+        inputs: points of each run (run, sample, feature), or shared ones.
+        labels: labels of each run (run, sample), or shared ones.
         order: 2 or infinity.
         effort: ``"bounds"``.
-        centres: centres of each run, or shared ones.
+        centres: centres of each run (run, cluster, feature), or shared ones.
         certify_dtype: only ``"float64"``.
         search: how hard the attack tries.
 

@@ -1,16 +1,16 @@
 """What no classifier can exceed: the test of an attack, not of a network."""
 
 import math
+from typing import Any
 
 import numpy as np
-from jaxtyping import Float
 from scipy import special
 
 from jaxbias._checks import InputError, at_least, nonnegative, positive_int
 
 
 def population_ceiling(
-    epsilons: float | int | Float[np.ndarray, " radius"],
+    epsilons: Any,
     clusters: int,
     positive: int,
     dim: int,
@@ -25,7 +25,7 @@ def population_ceiling(
     measured accuracy against it with :func:`attack_failed`.
 
     Args:
-        epsilons: radii.
+        epsilons: radii, of any shape.
         clusters: number of clusters K.
         positive: number of clusters of label +1.
         dim: input dimension D.
@@ -52,7 +52,7 @@ def population_ceiling(
     # At noise 0 the midpoint itself is reached, so the limit is the step at sqrt(1/2).
     rho = special.ndtr(room / noise) if noise > 0 else np.where(room > 0, 1.0, 0.0)
     few, many = sorted((positive, clusters - positive))
-    return (many + few * np.maximum(2.0 * rho - 1.0, 0.0)) / clusters
+    return np.asarray((many + few * np.maximum(2.0 * rho - 1.0, 0.0)) / clusters)
 
 
 def attack_failed(

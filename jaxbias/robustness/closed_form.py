@@ -89,7 +89,7 @@ def averaged_radius(
         )
         reachable = opposite_clusters * a + own_clusters * b >= 0
         radius = np.where(reachable, across, around)
-    return np.where(a > np.maximum(b, 0), radius, 0.0)
+    return np.asarray(np.where(a > np.maximum(b, 0), radius, 0.0))
 
 
 def per_centre_at_centre(
@@ -140,7 +140,7 @@ def per_centre_certificate(
     own, opposite = np.asarray(own, float), np.asarray(opposite, float)
     spread = max(2.0 / exponent - 1.0, 0.0)
     constant = math.sqrt(own.shape[-1] ** spread + opposite.shape[-1] ** spread)
-    return np.maximum(root(own) - root(opposite), 0.0) / constant
+    return np.asarray(np.maximum(root(own) - root(opposite), 0.0) / constant)
 
 
 def averaged_law(clusters: int, dim: int, noise: float | int) -> tuple[float, float]:

@@ -10,7 +10,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Shaped
+from jaxtyping import Array, Float
 
 from jaxbias._checks import nonnegative, positive_int
 from jaxbias.networks.activations import Activation
@@ -22,9 +22,9 @@ STABILISER = 1e-7
 def robust_accuracy(
     weights: Weights,
     activation: Activation,
-    inputs: Shaped[Any, "sample feature"],
-    labels: Shaped[Any, " sample"],
-    radii: Shaped[Any, " radius"],
+    inputs: Any,
+    labels: Any,
+    radii: Any,
     *,
     steps: int = 2000,
     step: float | int = 0.1,
@@ -38,9 +38,9 @@ def robust_accuracy(
     Args:
         weights: a network with one output.
         activation: its activation.
-        inputs: points.
-        labels: +1 and -1.
-        radii: $\ell_2$ budgets.
+        inputs: points, (sample, feature).
+        labels: +1 and -1, (sample,).
+        radii: $\ell_2$ budgets, (radius,).
         steps: number of steps.
         step: their length.
 

@@ -19,7 +19,8 @@ def make(hidden, output, hidden_bias=None, output_bias=None):
         mask = jnp.ones(rows.shape[0], bool)
         return Weights(rows, values, bias, constant, mask)
 
-    arrays = jax.tree.map(jnp.asarray, (hidden, output, hidden_bias, output_bias))
+    given = (hidden, output, hidden_bias, output_bias)
+    arrays = tuple(None if a is None else jnp.asarray(a) for a in given)
     return (jax.vmap(one) if arrays[0].ndim == 3 else one)(arrays)
 
 
