@@ -58,7 +58,7 @@ def gradient_flow(
     integrator = Adaptive() if integrator is None else integrator
     if isinstance(integrator, Adaptive):
         # As an array, a new tolerance is not a new program.
-        tolerance = integrator.tolerance(problem.activation.degree)
+        tolerance = integrator.tolerance(problem.activation.degree, problem.loss)
         tolerance = jnp.asarray(tolerance, problem.dataset.inputs.dtype)
         integrator = Adaptive(tolerance, integrator.max_steps)
     return _solve(problem, tuple(map(float, times)), observables, integrator, form)

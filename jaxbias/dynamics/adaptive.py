@@ -19,6 +19,7 @@ from jaxtyping import Array, Float
 from jaxbias._checks import InputError, is_concrete, positive_int
 from jaxbias.dynamics.status import Status
 from jaxbias.dynamics.system import AbstractSystem
+from jaxbias.losses import Loss
 
 _ORDER = 3.0
 _SAFETY, _SHRINK, _GROW = 0.9, 0.2, 5.0
@@ -29,8 +30,11 @@ class Adaptive(eqx.Module):
     """Adaptive steps.
 
     Args:
-        rtol: Relative tolerance of the controlled quantities; if not given, 0.02
-            at p = 1 and 0.01 otherwise, which give predictions to about 1e-3.
+        rtol: Relative tolerance of the controlled quantities. If not given, 0.01 for
+            p > 1 and 0.02 at p = 1, which give predictions to about 1e-3, and 0.002 at
+            p = 1 under squared loss: its flow comes to rest on sliding modes, where
+            steps at the limit of stability make amplitudes chatter by about the
+            tolerance.
         max_steps: Attempted steps after which a run stops with
             ``Status.MAX_STEPS``.
     """
@@ -48,11 +52,13 @@ class Adaptive(eqx.Module):
                 "rtol=0.01",
             )
 
-    def tolerance(self, degree: float) -> float | Array:
-        """The tolerance for an activation of this degree."""
+    def tolerance(self, degree: float, loss: Loss) -> float | Array:
+        """The tolerance for an activation of this degree under this loss."""
         if self.rtol is not None:
             return self.rtol
-        return 0.02 if degree == 1 else 0.01
+        if degree > 1:
+            return 0.01
+        return 0.002 if loss.name == "squared" else 0.02
 
 
 class Loop(NamedTuple):

@@ -75,7 +75,7 @@ def solve(
             system,
             jnp.asarray(times, dtype),
             record,
-            integrator.tolerance(problem.activation.degree),
+            integrator.tolerance(problem.activation.degree, problem.loss),
             integrator.max_steps,
             kinked=kinked,
         )

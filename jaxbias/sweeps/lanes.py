@@ -169,7 +169,7 @@ def compiled(program: Program) -> Callable[..., dict[str, Any]]:
     def run(problem: Problem, factor: Array) -> dict[str, Any]:
         integrator = program.integrator
         if isinstance(integrator, Adaptive):
-            rtol = integrator.tolerance(degree) * factor
+            rtol = integrator.tolerance(degree, program.flow.loss) * factor
             integrator = Adaptive(rtol=rtol, max_steps=integrator.max_steps)
         done = solve(
             problem, program.times, dict(program.observe), integrator, program.form

@@ -7,12 +7,16 @@ import optax
 import pytest
 from problems import problem, relative
 
+from jaxbias import losses
 from jaxbias._checks import InputError
-from jaxbias.dynamics import Adaptive, FixedStep, Status, solve
+from jaxbias.data.clusters import OrthonormalClusters
+from jaxbias.dynamics import Adaptive, FixedStep, GradientFlow, Status, solve
 from jaxbias.dynamics.fixed_step import ORDERS
 from jaxbias.dynamics.reference import reference
 from jaxbias.dynamics.snapshot import Snapshot
+from jaxbias.networks import ReLU, TwoLayer, balanced
 from jaxbias.networks.weights import predict
+from jaxbias.observables import REGISTRY
 
 
 def outputs(snapshot: Snapshot):
@@ -155,6 +159,35 @@ def test_smooth_activations_do_not_slide():
 def test_sliding_is_counted_with_noise_and_absent_without():
     noisy = solve(problem("relu"), [20.0], {}, Adaptive(0.01))
     assert 0.0 < float(noisy.statistics["sliding"]) < 0.2
+
+
+@pytest.mark.parametrize(
+    ("degree", "loss", "rtol"),
+    [
+        (1.0, losses.exponential, 0.02),
+        (1.0, losses.squared, 0.002),
+        (1.5, losses.squared, 0.01),
+        (3.0, losses.exponential, 0.01),
+    ],
+)
+def test_default_tolerances(degree, loss, rtol):
+    assert Adaptive().tolerance(degree, loss) == rtol
+    assert Adaptive(0.3).tolerance(degree, loss) == 0.3
+
+
+def test_sliding_amplitudes_do_not_chatter_at_the_default_tolerance():
+    # Squared loss at p = 1: the amplitude of three averaged clusters is sqrt(3).
+    clusters = OrthonormalClusters(dim=100, clusters=5, positive=3, noise=0.05)
+    network = TwoLayer(60, ReLU(), balanced(1e-6))
+    flow = GradientFlow(
+        network, clusters, 150, losses.squared, clock="per_cluster_mean"
+    )
+    amplitude = {"a": REGISTRY["amplitudes"].function}
+    for seed in range(3):
+        given = flow.problem(jax.random.key(seed))
+        run = solve(given, np.linspace(60.0, 80.0, 9), amplitude)
+        positive = np.asarray(run.observables["a"])[:, 0]
+        assert np.all(np.abs(positive / np.sqrt(3) - 1) < 0.02)
 
 
 @pytest.mark.parametrize(
