@@ -52,7 +52,7 @@ def figure(data: xr.Dataset) -> Figure:
         tints = style.shades(style.exponent_colour(exponent), len(noises))
         for noise, tint in zip(noises, tints, strict=True):
             ax.plot([], [], "o-", ms=2.5, color=tint, label=rf"$\alpha={noise:g}$")
-        ax.legend(loc="lower right")
+        ax.legend(loc="upper right")
     for ax in grid:
         _width_axis(ax, data)
     style.letter_panels(grid, titles)

@@ -18,7 +18,7 @@ from jaxbias.observables.margin import loss
 from jaxbias.studies._threads import side_by_side
 from jaxbias.sweeps.keys import run_key
 
-_PROBES = 50
+_PROBES = 20
 
 
 def end_states(
@@ -87,7 +87,9 @@ def _program(flow: GradientFlow, times: np.ndarray, level: float, root: str):
     """For each precision: (seed, scale, tolerance) to outputs at the given loss."""
     clusters = flow.data
     assert isinstance(clusters, OrthonormalClusters)
-    probes = clusters.sample(_PROBES, key=run_key(root, 0, "probes"), dtype="float64")
+    probes = clusters.sample(
+        _PROBES * clusters.clusters, key=run_key(root, 0, "probes"), dtype="float64"
+    )
     grid = tuple(map(float, times))
 
     def compiled(dtype: str):

@@ -278,9 +278,7 @@ def _axes(trained: Trained) -> tuple[list[float], list[float], list[int]]:
 def _interleaved(trained: Trained) -> list[tuple[tuple[int, int, int], Weights]]:
     """Networks with their places, exponents in turn: two threads, two programs."""
     exponents, noises, seeds = _axes(trained)
-    order = itertools.product(
-        enumerate(noises), enumerate(seeds), enumerate(exponents)
-    )
+    order = itertools.product(enumerate(noises), enumerate(seeds), enumerate(exponents))
     return [
         ((i, j, k), trained.networks[exponent, noise, seed])
         for (j, noise), (k, seed), (i, exponent) in order

@@ -78,17 +78,17 @@ class Settings:
     pgd_steps: int = 100
     small: OrthonormalClusters = OrthonormalClusters(60, 5, 3, 0.1)
     small_samples: int = 100
-    widths: tuple[int, ...] = (32, 64, 128)
-    width_noises: tuple[float, ...] = (0.05, 0.1, 0.2)
-    width_seeds: int = 6
+    widths: tuple[int, ...] = (16, 32, 64, 128)
+    width_noises: tuple[float, ...] = (0.02, 0.05, 0.1)
+    width_seeds: int = 4
     scales: tuple[float, ...] = (1e-3, 1e-5, 1e-7, 1e-9, 1e-11, 1e-13, 1e-15)
     scale_seeds: int = 3
     equal_loss: float = 1e-2
     digit_exponents: tuple[float, ...] = (1.0, 2.0, 3.0, 4.0)
-    digit_seeds: int = 3
+    digit_seeds: int = 2
     digit_width: int = 100
     epochs: int = 60
-    digit_points: int = 100
+    digit_points: int = 60
 
     @property
     def noise(self) -> float:
