@@ -48,7 +48,7 @@ class ReducedState(NamedTuple):
 
 
 class ReducedSystem(AbstractSystem):
-    """The flow in scores: needs bias-free hidden units, pays off for n < 2D."""
+    """The flow in scores; pays off for n <= 2D."""
 
     problem: Problem
     inputs: Float[Array, "sample feature"]

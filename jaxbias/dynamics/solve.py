@@ -19,12 +19,12 @@ from jaxbias.dynamics.trajectory import Trajectory
 
 
 def choose_form(problem: Problem, form: str = "auto") -> str:
-    """``reduced`` where it is exact and cheaper (n < 2D), else ``raw``."""
+    """``reduced`` where it is no dearer (n <= 2D), else ``raw``; both are exact."""
     one_of("form", form, ("auto", "reduced", "raw"))
     if form != "auto":
         return form
     rows, dim = problem.dataset.inputs.shape
-    return "reduced" if rows < 2 * dim else "raw"
+    return "reduced" if rows <= 2 * dim else "raw"
 
 
 def make_system(problem: Problem, form: str = "auto") -> AbstractSystem:

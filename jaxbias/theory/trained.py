@@ -44,7 +44,7 @@ _SETTING = {
     "clusters": 5,
     "positive": 3,
     "noise": 0.05,
-    "samples": 300,
+    "samples": 400,
     "width": 100,
     "scale": 1e-6,
     "time": 100.0,

@@ -98,9 +98,10 @@ def test_noiseless_duplicates_are_harmless():
 
 
 def test_many_rows_run_raw():
-    flow = GradientFlow(TwoLayer(4), dataclasses.replace(CLUSTERS, dim=8), 16)
-    run = solve(flow.problem(jax.random.key(0)), [1.0], {})
-    assert run.form == "raw"
+    for rows, form in ((16, "reduced"), (20, "raw")):
+        flow = GradientFlow(TwoLayer(4), dataclasses.replace(CLUSTERS, dim=8), rows)
+        run = solve(flow.problem(jax.random.key(0)), [1.0], {})
+        assert run.form == form
 
 
 def test_padding_changes_no_number():
