@@ -32,7 +32,7 @@ def figure(data: xr.Dataset) -> Figure:
             style.label(
                 ax,
                 guide.x[0],
-                guide.y[0] * (0.74 if exponent < 2 else 0.62),
+                guide.y[0] * (0.66 if exponent < 2 else 0.62),
                 _FLOOR if exponent < 2 else _SAMPLING,
                 style.GREY,
                 fontsize=6.5,
