@@ -63,7 +63,15 @@ def letter_panels(axes: Sequence[Axes], titles: Sequence[str]) -> None:
         ax.set_title(rf"$\mathbf{{{chr(97 + number)}}}$   {title}")
 
 
-def guide(ax: Axes, value: float, text: str, *, axis: str = "x", at: float = 1.0):
+def guide(
+    ax: Axes,
+    value: float,
+    text: str,
+    *,
+    axis: str = "x",
+    at: float = 1.0,
+    side: str = "bottom",
+) -> None:
     """A thin dashed line at a closed form, named on the spot.
 
     Args:
@@ -72,19 +80,18 @@ def guide(ax: Axes, value: float, text: str, *, axis: str = "x", at: float = 1.0
         text: Its name (mathtext).
         axis: ``"x"`` for a vertical line, ``"y"`` for a horizontal one.
         at: Position of the name along the line, in axes fractions.
+        side: Which edge of the name touches the line, ``"bottom"`` or ``"top"``.
     """
     line = {"color": GREY, "lw": 0.8, "ls": (0, (4, 2)), "zorder": 1}
     if axis == "x":
         ax.axvline(value, **line)
         place, spot = ax.get_xaxis_transform(), (value, at)
-        side = "center"
+        align = "center"
     else:
         ax.axhline(value, **line)
         place, spot = ax.get_yaxis_transform(), (at, value)
-        side = "right"
-    ax.text(
-        *spot, s=text, transform=place, color=GREY, fontsize=7, ha=side, va="bottom"
-    )
+        align = "right"
+    ax.text(*spot, s=text, transform=place, color=GREY, fontsize=7, ha=align, va=side)
 
 
 def label(ax: Axes, x: float, y: float, text: str, colour, **options) -> None:

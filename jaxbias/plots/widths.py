@@ -31,8 +31,6 @@ def figure(data: xr.Dataset) -> Figure:
     exponents, noises = data.exponent.values, data.noise.values
     drawn = style.new_figure(style.PAGE, 2.3)
     grid = list(drawn.subplots(1, 1 + len(exponents), squeeze=False)[0])
-    for ax in grid[2:]:
-        ax.sharey(grid[1])
     for exponent in exponents:
         panel = f"radius {exponent:g}"
         _family(grid[0], marks, panel, exponent, noises)
@@ -47,9 +45,11 @@ def figure(data: xr.Dataset) -> Figure:
     grid[1].set_ylabel(r"$\sum_{v_j>0}\,|v_j|\,\|w_j\|$ / closed form")
     for ax, exponent in zip(grid[1:], exponents, strict=True):
         _family(ax, marks, f"amplitude {exponent:g}", exponent, noises)
-        style.guide(ax, 1.0, "closed form", axis="y")
+        style.guide(ax, 1.0, "closed form", axis="y", side="top")
         titles.append(f"amplitude, {style.exponent_name(exponent)}")
         tints = style.shades(style.exponent_colour(exponent), len(noises))
+        low, high = ax.get_ylim()
+        ax.set_ylim(min(low, 1.0) - 0.08 * (high - low), high + 0.25 * (high - low))
         for noise, tint in zip(noises, tints, strict=True):
             ax.plot([], [], "o-", ms=2.5, color=tint, label=rf"$\alpha={noise:g}$")
         ax.legend(loc="upper right")
