@@ -63,12 +63,16 @@ def assemble(
             ray = moved[:, -1:] * (place - points[rows])
             moved = moved[:, :-1] @ form.rows + ray
         offer(rows, moved, start[first])
-    # Whatever the projections did, an anchor of another label is a witness.
+    # Whatever the attack did, an anchor of another label is a witness, and so is
+    # another point's; both may lie anywhere on their ray from the origin.
+    places = np.concatenate([prepared.places, witness[np.isfinite(upper) & ~broken]])
     for row in np.flatnonzero(np.isinf(upper)):
-        same = np.full(len(prepared.places), row)
-        wrong = forward(prepared.places, same) <= 0
+        squares = (places**2).sum(1)
+        scale = places @ points[row] / np.where(squares > 0, squares, 1.0)
+        trial = np.concatenate([places, np.maximum(scale, 0)[:, None] * places])
+        wrong = forward(trial, np.full(len(trial), row)) <= 0
         if wrong.any():
-            steps = prepared.places[wrong] - points[row]
+            steps = trial[wrong] - points[row]
             nearest = steps[np.argmin(lengths(steps, order))]
             offer(np.array([row]), nearest[None], np.array([1]), coarse=True)
     lower, why = _lower_ends(form, points, labels, order)

@@ -49,6 +49,22 @@ class Found(NamedTuple):
     anchor: Int[Numbers, " point"]
 
 
+def along(problem: Problem, anchor: Array) -> Problem:
+    """The problem with its rays towards the given anchor of each point."""
+    reach = jnp.take_along_axis(problem.reach, anchor[:, None], axis=1)[:, 0]
+    # Where no anchor is broken the ray leads to no place, and is not used.
+    reach = jnp.where(jnp.isfinite(reach), reach, jnp.zeros_like(reach))
+    ray = problem.anchors[anchor] - problem.scores
+    return problem._replace(ray=ray, ray_square=reach**2)
+
+
+def repeat(problem: Problem, copies: int) -> Problem:
+    """The same points several times, one block of rows a copy."""
+    names = ("scores", "constants", "signs", "ray", "ray_square")
+    tile = lambda a: jnp.tile(a, (copies,) + (1,) * (a.ndim - 1))
+    return problem._replace(**{name: tile(getattr(problem, name)) for name in names})
+
+
 def divide(numerator: Array, denominator: Array) -> Array:
     """A quotient, 0 where the denominator is not positive."""
     safe = jnp.where(denominator > 0, denominator, jnp.ones_like(denominator))

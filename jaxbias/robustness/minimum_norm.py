@@ -20,7 +20,15 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from jaxbias.networks.activations import Activation
-from jaxbias.robustness._geometry import Found, Problem, cross, length, project
+from jaxbias.robustness._geometry import (
+    Found,
+    Problem,
+    along,
+    cross,
+    length,
+    project,
+    repeat,
+)
 from jaxbias.robustness._surrogate import margin
 from jaxbias.robustness.starts import Starts, starts
 
@@ -165,13 +173,6 @@ def _best(broken: _Broken, points: int, kept: int) -> tuple[_Broken, Array]:
     return jax.tree.map(pick, broken), rank
 
 
-def _repeat(problem: Problem, copies: int) -> Problem:
-    """The same points several times, one block of rows a copy."""
-    names = ("scores", "constants", "signs", "ray", "ray_square")
-    tile = lambda a: jnp.tile(a, (copies,) + (1,) * (a.ndim - 1))
-    return problem._replace(**{name: tile(getattr(problem, name)) for name in names})
-
-
 def attack(
     problem: Problem, activation: Activation, order: float | int, search: Search
 ) -> Found:
@@ -181,23 +182,17 @@ def attack(
         lambda a: a.astype(search.dtype) if a.dtype != jnp.int32 else a, problem
     )
     begin, anchor = starts(rough, activation, order, search.picks)
-    rough = rough._replace(
-        ray=rough.anchors[anchor] - rough.scores,
-        ray_square=jnp.take_along_axis(rough.reach, anchor[:, None], 1)[:, 0] ** 2,
-    )
+    rough = along(rough, anchor)
     copies = begin.shift.shape[0] // points
-    many = _repeat(rough, copies)
+    many = repeat(rough, copies)
     broken = _projections(many, begin, activation, order, search.projections)
     broken, first = _best(broken, points, search.kept)
-    many = _repeat(rough, first.shape[0])
+    many = repeat(rough, first.shape[0])
     broken = _descend(many, broken, activation, order, search.descents)
     broken, second = _best(broken, points, 1)
     start = jnp.take_along_axis(first, second, axis=0)[0]
 
-    problem = problem._replace(
-        ray=problem.anchors[anchor] - problem.scores,
-        ray_square=jnp.take_along_axis(problem.reach, anchor[:, None], 1)[:, 0] ** 2,
-    )
+    problem = along(problem, anchor)
     # Rounding may have put the rough point on either side.
     coordinates = (1 + _PUSH) * broken.coordinates.astype(problem.scores.dtype)
     if order == 2:

@@ -4,7 +4,8 @@ The half of the network that opposes the label is convex, so its tangent at any 
 bounds it from below: each anchor gives a convex set of broken points, and one
 linearisation of the label's own half estimates how far away it is. The closest anchors
 with mutually different tangents are tried, besides the clean point, the tangent with
-all neurons on, and the straight way to the nearest anchor that is broken itself.
+all neurons on, the straight way to the nearest anchor that is broken itself, and two
+paths of steepest descent.
 """
 
 from typing import NamedTuple
@@ -14,12 +15,23 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jaxbias.networks.activations import Activation
-from jaxbias.robustness._geometry import EXACT, Problem, cross, project
-from jaxbias.robustness._surrogate import Halves, halves
+from jaxbias.robustness._geometry import (
+    EXACT,
+    Problem,
+    along,
+    cross,
+    divide,
+    length,
+    project,
+    repeat,
+)
+from jaxbias.robustness._surrogate import Halves, halves, margin
 
 # Tangents of a larger cosine than this count as the same.
 _ALIKE = 0.95
-NAMES = ("clean", "broken anchor", "all on")
+# Steps of the descents, as shares of the linearised distance, and their number.
+_PACES, _STEPS = (0.04, 0.15), 24
+NAMES = ("clean", "broken anchor", *("descent" for _ in _PACES), "all on")
 """The starts before the picked anchors."""
 
 
@@ -44,7 +56,8 @@ def starts(
 
     lead = signs[:, None] * (far.positive - far.negative)[None, :]
     anchor = jnp.argmin(jnp.where(lead <= 0, problem.reach, jnp.inf), axis=1)
-    ray = problem.anchors[anchor] - problem.scores
+    problem = along(problem, anchor)
+    ray = problem.ray
     share = cross(problem, ray, activation, jnp.ones_like(problem.reach[:, 0]), 16)
     share = jnp.where(jnp.isfinite(share), share, jnp.zeros_like(share))[:, None]
     if order == 2:
@@ -55,9 +68,55 @@ def starts(
         place = problem.places[jnp.maximum(anchor - 1, 0)]
         coordinates = share * (place - problem.points)
     nothing = jnp.zeros_like(coordinates), jnp.zeros_like(ray)
-    blocks = [nothing, (coordinates, share * ray), *blocks]
+    paths = _descent(problem, activation, order, *nothing)
+    blocks = [nothing, (coordinates, share * ray), *paths, *blocks]
     coordinates, shifts = zip(*blocks, strict=True)
     return Starts(jnp.concatenate(coordinates), jnp.concatenate(shifts)), anchor
+
+
+def _descent(
+    problem: Problem,
+    activation: Activation,
+    order: float | int,
+    coordinates: Array,
+    shift: Array,
+) -> list[tuple[Array, Array]]:
+    r"""Paths of steepest descent of $\log N_{own} - \log N_{opp}$, up to the boundary.
+
+    For a homogeneous network the logarithms do not change along a ray from the origin,
+    so that the path turns towards the other class; the network itself, and its
+    surrogate, fall fastest towards the origin, where they are 0 but no other class is.
+    """
+    value, slope = margin(
+        problem.scores,
+        problem.amplitudes,
+        problem.constants,
+        problem.signs,
+        activation,
+    )
+    linear = length(problem, order, *project(problem, order, slope, -value))
+    paces = jnp.concatenate([share * linear for share in _PACES])
+    many = repeat(problem, len(_PACES))
+    tile = lambda array: jnp.tile(array, (len(_PACES), 1))
+    plus = many.signs > 0
+
+    def step(_, state: tuple[Array, Array]):
+        coordinates, shift = state
+        both = halves(many.scores + shift, many.amplitudes, many.constants, activation)
+        up = divide(jnp.ones_like(both.positive), both.positive)[:, None]
+        down = divide(jnp.ones_like(both.negative), both.negative)[:, None]
+        slope = up * both.positive_slope - down * both.negative_slope
+        slope = jnp.where(plus[:, None], slope, -slope)
+        lead = jnp.where(plus, both.positive, both.negative)
+        lead = lead - jnp.where(plus, both.negative, both.positive)
+        new, moved = project(many, order, slope, -jnp.ones_like(lead))
+        pace = divide(paces, length(many, order, new, moved))
+        pace = jnp.where(lead > 0, pace, jnp.zeros_like(pace))[:, None]
+        return coordinates + pace * new, shift + pace * moved
+
+    start = tile(coordinates), tile(shift)
+    paths = jax.lax.fori_loop(0, _STEPS, step, start)
+    return list(zip(*(jnp.split(path, len(_PACES)) for path in paths), strict=True))
 
 
 def _tangents(

@@ -69,8 +69,9 @@ def test_ends_enclose_the_truth(exponent, order):
                 f = forward(make(w, v), activation, witness[None, :2])[0]
                 assert y[j] * f <= 1e-12
     assert np.median(tightness) > 0.999
-    assert np.mean(np.asarray(tightness) > 0.95) > 0.8
-    assert np.max(tightness) < 1.01
+    assert np.mean(np.asarray(tightness) > 0.95) > 0.9
+    # The fan misses corners by a few per cent at most.
+    assert np.max(tightness) < 1.03
 
 
 def test_pgd_never_breaks_what_the_attack_calls_unbroken(exponent):
@@ -91,6 +92,5 @@ def test_pgd_never_breaks_what_the_attack_calls_unbroken(exponent):
         )
         ours.append(found.attacked(epsilons)[i])
     assert found.lower.shape == (RUNS, 10)
-    # One point of ten at one radius of twelve is one fold of 0.1.
-    assert np.max(np.asarray(ours) - np.asarray(theirs)) <= 0.1 + 1e-9
-    assert np.mean(ours) <= np.mean(theirs) + 1e-9
+    # Not one point broken within a radius on the grid that we call unbroken.
+    assert np.all(np.asarray(ours) <= np.asarray(theirs) + 1e-9)
