@@ -34,7 +34,8 @@ _VERBS = {
     "InputError": ("jaxbias._checks", "InputError"),
 }
 
-__all__ = ["__version__", *_SUBPACKAGES, *_VERBS]
+# pyright cannot see names that are loaded on first use.
+__all__ = ["__version__", *_SUBPACKAGES, *_VERBS]  # pyright: ignore[reportUnsupportedDunderAll]
 
 
 def __getattr__(name: str) -> Any:

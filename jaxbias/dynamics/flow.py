@@ -37,7 +37,8 @@ class Problem(eqx.Module):
         activation: Activation of the hidden neurons.
         loss: Loss of one row.
         output_trained: Whether the output weights move.
-        balanced: Whether ``|v_j| = |w_j|`` holds at time 0 (and hence always).
+        balanced: Whether ``|v_j| = |w_j|`` holds at time 0 (and hence always,
+            where units are normalised).
     """
 
     dataset: Dataset

@@ -94,13 +94,13 @@ class ReducedSystem(AbstractSystem):
         """``|w_j|``: carried, or read off the output weights by balance."""
         if state.norms is not None:
             return state.norms
-        if self.problem.balanced:
-            return output_sizes(state.output)
-        sizes = output_sizes(state.output)
-        start = output_sizes(self.problem.initial.output)
         # Normalised units conserve |w|^2 - v^2, powers |w|^2 - p v^2.
         activation = self.problem.activation
         factor = 1.0 if activation.normalised else activation.degree
+        sizes = output_sizes(state.output)
+        if self.problem.balanced and factor == 1:
+            return sizes
+        start = output_sizes(self.problem.initial.output)
         gained = factor * (sizes - start) * (sizes + start)
         return jnp.sqrt(jnp.maximum(jnp.square(self.initial_norms) + gained, 0.0))
 

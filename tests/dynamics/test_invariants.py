@@ -1,5 +1,7 @@
 """What a gradient flow conserves, and flows that are solved in closed form."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -31,6 +33,10 @@ def unseen(given, weights):
 
 def drifts(name, integrator, time=25.0):
     given = problem(name)
+    # From 1e-3, what no row sees ends at 1e-9 of the weights: rounding, not the flow.
+    scale = 10 if given.activation.normalised else 1
+    larger = lambda a: a if a.dtype == bool else scale * a
+    given = dataclasses.replace(given, initial=jax.tree.map(larger, given.initial))
     run = jax.jit(lambda p: solve(p, [time], {}, integrator, "raw"))(given)
     assert run.finished
     p = given.activation.degree
@@ -43,7 +49,7 @@ def drifts(name, integrator, time=25.0):
 
 @pytest.mark.parametrize("name", ["prelu3", "prelu2.5", "power3", "prelu3-unbalanced"])
 def test_conserved_quantities_at_tight_tolerance(name):
-    balance, law = drifts(name, Adaptive(2e-11, max_steps=200_000))
+    balance, law = drifts(name, Adaptive(2e-11, max_steps=400_000))
     assert balance < 1e-8
     assert law < 1e-8
 
