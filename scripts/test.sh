@@ -15,4 +15,4 @@ if .venv/bin/pyright --version >/dev/null 2>&1; then
 else
   echo "types were not checked: pyright cannot start on this machine" >&2
 fi
-.venv/bin/python -m pytest -n "${TEST_WORKERS:-2}" "$@"
+.venv/bin/python -m pytest -n "${TEST_WORKERS:-2}" --dist worksteal "$@"

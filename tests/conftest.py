@@ -19,6 +19,17 @@ hypothesis.settings.register_profile("nightly", max_examples=500, deadline=None)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 
+def pytest_configure(config):
+    # Most of the suite's time is compilation: both workers, later modules, processes
+    # that tests start and later sessions share what has been compiled once.
+    if hasattr(config, "cache"):
+        folder = str(config.cache.mkdir("compiled"))
+        os.environ["JAX_COMPILATION_CACHE_DIR"] = folder
+        os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+        jax.config.update("jax_compilation_cache_dir", folder)
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+
+
 @pytest.fixture(autouse=True, scope="module")
 def _forget_programs():
     # Thousands of compiled programs in one process run into the limit on memory maps.

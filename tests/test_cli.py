@@ -129,7 +129,9 @@ def test_a_bug_keeps_its_traceback_and_ends_with_three(monkeypatch, capsys):
 
 def test_ctrl_c_ends_with_130_and_a_clean_line(tmp_path):
     patient = (
-        "import sys, time; from jaxbias import cli, cli_commands\n"
+        "import signal, sys, time; from jaxbias import cli, cli_commands\n"
+        # A test session in the background hands down an ignored signal.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "def wait(folder): print('ready', flush=True); time.sleep(60)\n"
         "cli_commands.writable = wait\n"
         "sys.exit(cli.main(['reproduce']))"

@@ -158,6 +158,8 @@ class Claim:
         grade: of a slip, one of ``GRADES``.
         repaired_by: ids of the statements that hold instead.
         family: claims of one family share their evidence, hence their root of seeds.
+        edition: raised when a setting or a tolerance is changed after a look at the
+            verdict, so that the seeds are drawn from a root not run before.
         study: the study it belongs to.
     """
 
@@ -181,6 +183,7 @@ class Claim:
     grade: str | None = None
     repaired_by: tuple[str, ...] = ()
     family: str | None = None
+    edition: int = 1
     study: str = "neuron_alignment"
 
     def __post_init__(self):

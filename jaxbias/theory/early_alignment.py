@@ -183,8 +183,7 @@ def _direction_claim(
         expected="not refuted",
         decoys=tuple(elsewhere(other) for other in others),
         stochastic=True,
-        # The lead was chosen on another root; this one was run once.
-        family="jaxbias/phase-transition",
+        edition=2,
     )
 
 

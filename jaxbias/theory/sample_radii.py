@@ -344,8 +344,7 @@ CLAIMS = (
             Decoy("K -> K - 1", lambda s, _: plateau(s, -1)),
         ),
         stochastic=True,
-        # The remainder was chosen on another root; this one was run once.
-        family="jaxbias/blind-descent/beyond-one",
+        edition=2,
     ),
     Claim(
         id="jaxbias/blind-descent-gap",

@@ -116,8 +116,10 @@ class Verdict:
 
 
 def seed_root(claim: Claim) -> int:
-    """Root of a claim's seeds: a hash of its id (or family) and the release."""
+    """Root of a claim's seeds: a hash of its id (or family), edition and release."""
     text = f"{claim.family or claim.id}@{__version__}"
+    if claim.edition > 1:
+        text += f"#{claim.edition}"
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big")
 
 

@@ -92,6 +92,8 @@ def test_roots_are_a_hash_of_claim_and_release():
     assert len(roots) == len(families)
     other = dataclasses.replace(claims[NAME], id="x/y")
     assert run.seed_root(other) != run.seed_root(claims[NAME])
+    later = dataclasses.replace(claims[NAME], edition=2)
+    assert run.seed_root(later) != run.seed_root(claims[NAME])
 
 
 def test_shared_evidence_is_computed_once(monkeypatch):
