@@ -10,6 +10,7 @@ rounds interleaved, median; compilation apart.
 """
 
 import argparse
+import importlib
 import json
 import os
 import statistics
@@ -37,7 +38,7 @@ def seconds(function) -> tuple[float, Any]:
 
 def torch_recipe(rows, labels, hidden, output, exponent, final_time):
     """Mini-batch SGD on the mean exponential loss, as the papers train; float32."""
-    import torch
+    torch = importlib.import_module("torch")  # in the extra `bench` alone
 
     rows, labels = torch.tensor(rows), torch.tensor(labels)
     hidden = torch.nn.Parameter(torch.tensor(hidden.T).contiguous())
@@ -161,8 +162,8 @@ def main() -> None:
     arguments = parser.parse_args()
     pin_to_one_core()
     import jax
-    import torch
 
+    torch = importlib.import_module("torch")
     jax.config.update("jax_enable_x64", True)
     torch.set_num_threads(1)
     rows = [measure(p, arguments.rounds) for p in arguments.exponents]
