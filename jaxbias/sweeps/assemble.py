@@ -103,7 +103,7 @@ def make_table(
     """
     place = {pair: lane for lane, pair in enumerate(pairs)}
     lanes = [[place[i, f] for f in run.factors] for i, run in enumerate(batch.runs)]
-    reported = np.asarray([each[-1] for each in lanes])
+    reported = np.asarray([each[-1] for each in lanes], np.intp)
     dims: dict[str, tuple[str, ...]] = {
         f"observable:{name}": (RUN, TIME, *o.axes) for name, o in observables.items()
     }
