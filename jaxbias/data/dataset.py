@@ -103,6 +103,22 @@ def from_arrays(
     )
 
 
+def from_classes(
+    rows: np.ndarray, classes: np.ndarray, labels: str, dtype: np.dtype
+) -> Dataset:
+    """Rows with classes, labelled by ``"class"`` or by its ``"parity"`` (even: +1)."""
+    parity = np.where(classes % 2 == 0, 1.0, -1.0)
+    return Dataset(
+        inputs=jnp.asarray(rows, dtype),
+        labels=(
+            jnp.asarray(classes, jnp.int32)
+            if labels == "class"
+            else jnp.asarray(parity, dtype)
+        ),
+        clusters=jnp.asarray(classes, jnp.int32),
+    )
+
+
 def _same_rows(name: str, array: np.ndarray, rows: int) -> None:
     if array.shape != (rows,):
         raise InputError(

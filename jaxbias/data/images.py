@@ -2,12 +2,11 @@
 
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 
 from jaxbias._checks import InputError, one_of
 from jaxbias._precision import float_dtype
-from jaxbias.data.dataset import Dataset
+from jaxbias.data.dataset import Dataset, from_classes
 
 _SPLIT_SEED = 0
 _BRIGHTEST = 16.0
@@ -50,17 +49,10 @@ def digits(
     test, train = order[:held_out], order[held_out:]
     pixels = pixels / _BRIGHTEST
     pixels = pixels - pixels[train].mean(axis=0)
-    target = digit if labels == "class" else np.where(digit % 2 == 0, 1.0, -1.0)
-    kind = jnp.int32 if labels == "class" else dtype
-
-    def dataset(rows: np.ndarray) -> Dataset:
-        return Dataset(
-            inputs=jnp.asarray(pixels[rows], dtype),
-            labels=jnp.asarray(target[rows], kind),
-            clusters=jnp.asarray(digit[rows], jnp.int32),
-        )
-
-    return dataset(train), dataset(test)
+    return (
+        from_classes(pixels[train], digit[train], labels, dtype),
+        from_classes(pixels[test], digit[test], labels, dtype),
+    )
 
 
 def _load() -> tuple[np.ndarray, np.ndarray]:
