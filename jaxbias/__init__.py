@@ -26,6 +26,7 @@ _SUBPACKAGES = (
 _VERBS = {
     "times": ("jaxbias.dynamics.schedule", None),
     "gradient_flow": ("jaxbias.verbs", "gradient_flow"),
+    "gradient_descent": ("jaxbias.verbs", "gradient_descent"),
     "radius": ("jaxbias.robustness", "radius"),
     "verify": ("jaxbias.verification", "verify"),
     "sweep": ("jaxbias.sweeps", "sweep"),

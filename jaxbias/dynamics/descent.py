@@ -1,120 +1,242 @@
-"""Gradient descent of any optax kind on a flax network, by minibatches."""
+r"""Gradient descent of the papers, as a peer of the flow: same problem, same results.
 
-from functools import partial
-from typing import Any, NamedTuple, TypeVar
+A step of rate $\eta$ advances the flow's clock by $\eta$ (by $\eta/(1-\beta)$ with
+momentum $\beta$), so a descent and a flow are compared at equal times. Minibatches
+draw without replacement in an order of their own for every epoch; their gradient is an
+unbiased estimate of the flow's right-hand side.
+"""
 
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
-from flax import nnx
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Key
 
-from jaxbias._checks import InputError, positive_int
-from jaxbias.data.dataset import Dataset
-from jaxbias.losses import Loss, correct, named
+from jaxbias._checks import InputError, is_concrete, one_of, positive_int
+from jaxbias.dynamics.flow import Problem
+from jaxbias.dynamics.raw import RawSystem
+from jaxbias.dynamics.snapshot import Snapshot
+from jaxbias.dynamics.status import Status
+from jaxbias.dynamics.trajectory import Trajectory
+from jaxbias.networks.weights import Weights
 
-Network = TypeVar("Network", bound=nnx.Module)
+Schedule = Callable[[Any], Any]
+_RULES = ("sgd", "momentum", "adam")
 
 
-class History(NamedTuple):
-    """What each epoch measured on its minibatches, each before its own update.
+class Descent(eqx.Module):
+    """How to descend.
 
-    Attributes:
-        loss: mean training loss.
-        accuracy: share of samples classified correctly.
+    Args:
+        rate: Step size; a number, an array (which may be batched over runs) or an
+            optax schedule of the step count.
+        rule: ``sgd`` (plain; gradient descent where there is no minibatch),
+            ``momentum`` (heavy ball) or ``adam``.
+        batch: Rows a minibatch; all of them if not given.
+        momentum: Decay of the heavy ball's velocity, in [0, 1).
+        average: Decay of an exponential moving average of the weights, in [0, 1). The
+            average starts at the initial weights, and with it observables and final
+            weights are the average's.
+
+    Raises:
+        InputError: For an unknown rule, a rate that is not positive, or a decay
+            outside [0, 1).
     """
 
-    loss: Float[Array, " epoch"]
-    accuracy: Float[Array, " epoch"]
+    rate: float | int | Array | Schedule
+    rule: str = eqx.field(static=True, default="sgd")
+    batch: int | None = eqx.field(static=True, default=None)
+    momentum: float = eqx.field(static=True, default=0.9)
+    average: float | None = eqx.field(static=True, default=None)
+
+    def __check_init__(self):
+        one_of("rule", self.rule, _RULES)
+        if is_concrete(self.rate) and not callable(self.rate):
+            rates = np.asarray(self.rate)
+            numbers = rates.dtype.kind in "fiu"
+            if not (numbers and (np.isfinite(rates) & (rates > 0)).all()):
+                given = f"rate={self.rate!r}"
+                raise InputError(given, "a step goes downhill", "rate=0.1")
+        if self.batch is not None:
+            positive_int("batch", self.batch)
+        for name in ("momentum", "average"):
+            decay = getattr(self, name)
+            if decay is not None and not 0 <= decay < 1:
+                raise InputError(
+                    f"{name}={decay!r}",
+                    "the share that is kept at each step lies in [0, 1)",
+                    f"{name}=0.9",
+                )
+
+    def transformation(self) -> optax.GradientTransformation:
+        """The optax optimiser."""
+        if self.rule == "adam":
+            return optax.adam(self.rate)
+        return optax.sgd(self.rate, self.momentum if self.rule == "momentum" else None)
+
+    def clock(self, steps: np.ndarray) -> Array:
+        """The flow's time after so many steps: the sum of the rates up to there.
+
+        With momentum each step counts ``1/(1 - momentum)`` of its rate; of Adam,
+        whose steps have no clock, it is the sum alone.
+        """
+        speed = 1 / (1 - self.momentum) if self.rule == "momentum" else 1.0
+        with jax.numpy_dtype_promotion("standard"):
+            if not callable(self.rate):
+                return speed * jnp.asarray(steps) * self.rate
+            rates = jax.vmap(self.rate)(jnp.arange(int(steps[-1])))
+            return speed * jnp.cumsum(rates)[np.asarray(steps) - 1]
 
 
 def descend(
-    network: Network,
-    dataset: Dataset,
+    problem: Problem,
+    descent: Descent,
+    steps: Any,
+    observe: Mapping[str, Callable[[Snapshot], Any]] | None = None,
     *,
-    optimiser: optax.GradientTransformation,
-    loss: Loss | str,
-    epochs: int,
-    batch: int | None = None,
     key: Key[Array, ""],
-) -> tuple[Network, History]:
-    r"""Train a copy of ``network`` by $\theta \leftarrow \theta + u(-\nabla L_B)$.
+) -> Trajectory:
+    """Descend from the problem's initial weights; may be called under jit and vmap.
 
-    $L_B$ is the mean loss of a minibatch $B$. Every epoch visits the samples in a new
-    order drawn from ``fold_in(key, epoch)``; what is left over after the last whole
-    minibatch sits the epoch out. Only ``nnx.Param`` variables are trained.
+    Over many seeds prefer ``jax.lax.map`` on a CPU: weights of several runs at once
+    leave the cache.
 
     Args:
-        network: any flax module from inputs to outputs; left as it is.
-        dataset: the training set.
-        optimiser: an optax transformation, learning rate included.
-        loss: a loss or its registered name.
-        epochs: passes over the data.
-        batch: samples a minibatch; all of them, in order, when left out.
-        key: consumed.
+        problem: The flow as arrays; its precision is the run's.
+        descent: Rule, rate and minibatch.
+        steps: Increasing step counts (not traced) at which to observe; the last one
+            ends the run.
+        observe: Named functions of a snapshot.
+        key: Of the minibatches' order; consumed.
 
     Returns:
-        The trained network and what happened epoch by epoch.
+        The trajectory, of form ``raw``: ``times`` in the flow's clock, ``evaluations``
+        in full-batch gradients. Meetings with the kink are not counted (NaN).
 
     Raises:
-        InputError: for no epochs, and for a minibatch below 1 or above the number of
-            samples.
+        InputError: If steps or minibatch cannot work.
     """
-    loss = named(loss)
-    positive_int("epochs", epochs)
-    batch = dataset.samples if batch is None else batch
-    positive_int("batch", batch)
-    if batch > dataset.samples:
+    counts = checked_steps(steps)
+    observe = dict(observe or {})
+    rows = problem.dataset.samples
+    batch = rows if descent.batch is None else descent.batch
+    if batch > rows:
         raise InputError(
-            f"batch={batch} of {dataset.samples} samples",
+            f"batch={batch} of {rows} samples",
             "a minibatch draws without replacement",
-            f"batch={dataset.samples}",
+            f"batch={rows}",
         )
-    graph, parameters, rest = nnx.split(network, nnx.Param, ...)
-    parameters, history = _train(
-        parameters, rest, dataset, key, graph, optimiser, loss, epochs, batch
-    )
-    return nnx.merge(graph, parameters, rest), history
+    dtype = problem.dataset.inputs.dtype
+    optimiser = descent.transformation()
+    full = RawSystem(problem)
+    start, fixed = eqx.partition(problem.initial, eqx.is_inexact_array)
 
+    def record(weights: Any) -> dict[str, Array]:
+        snapshot = full.snapshot(eqx.combine(weights, fixed))
+        values = {name: function(snapshot) for name, function in observe.items()}
+        return {name: jnp.asarray(v).astype(dtype) for name, v in values.items()}
 
-@partial(jax.jit, static_argnums=(4, 5, 6, 7, 8))
-def _train(
-    parameters: Any,
-    rest: Any,
-    dataset: Dataset,
-    key: Array,
-    graph: Any,
-    optimiser: optax.GradientTransformation,
-    loss: Loss,
-    epochs: int,
-    batch: int,
-) -> tuple[Any, History]:
-    steps = dataset.samples // batch
+    def gradient(weights: Any, chosen: Array | None) -> Any:
+        system = full if chosen is None else RawSystem(_subset(problem, chosen))
+        velocity = system.velocity(eqx.combine(weights, fixed))
+        moving = eqx.filter(velocity, eqx.is_inexact_array)
+        return jax.tree.map(jnp.negative, moving)
 
-    def objective(parameters, inputs, labels):
-        outputs = nnx.merge(graph, parameters, rest)(inputs)
-        accuracy = jnp.mean(correct(outputs, labels).astype(outputs.dtype))
-        return jnp.mean(loss.value(outputs, labels)), accuracy
-
-    def step(state, rows):
-        parameters, memory = state
-        measured, gradient = jax.value_and_grad(objective, has_aux=True)(
-            parameters, dataset.inputs[rows], dataset.labels[rows]
-        )
+    def step(number: Array, carry: tuple) -> tuple:
+        weights, memory, averaged, order = carry
+        chosen = None
+        if batch < rows:
+            epoch, place = jnp.divmod(number, rows // batch)
+            order = jax.lax.cond(
+                place == 0,
+                lambda: jax.random.permutation(jax.random.fold_in(key, epoch), rows),
+                lambda: order,
+            )
+            chosen = jax.lax.dynamic_slice_in_dim(order, place * batch, batch)
         # optax itself mixes types (Adam's bias correction), which strict mode refuses.
+        slope = gradient(weights, chosen)
         with jax.numpy_dtype_promotion("standard"):
-            update, memory = optimiser.update(gradient, memory, parameters)
-            parameters = optax.apply_updates(parameters, update)
-        return (parameters, memory), measured
+            update, memory = optimiser.update(slope, memory, weights)
+            weights = optax.apply_updates(weights, update)
+            if descent.average is not None:
+                share = 1 - descent.average
+                averaged = optax.incremental_update(weights, averaged, share)
+        return weights, memory, averaged, order
 
-    def epoch(state, number):
-        order = jnp.arange(dataset.samples)
-        if steps > 1 or batch < dataset.samples:
-            order = jax.random.permutation(jax.random.fold_in(key, number), order)
-        order = order[: steps * batch].reshape(steps, batch)
-        state, measured = jax.lax.scan(step, state, order)
-        return state, History(*(jnp.mean(values) for values in measured))
+    def advance(carry: tuple, ends: tuple[Array, Array]) -> tuple:
+        carry = jax.lax.fori_loop(*ends, step, carry)
+        shown = carry[0] if descent.average is None else carry[2]
+        return carry, record(shown)
 
-    state = (parameters, optimiser.init(parameters))
-    state, history = jax.lax.scan(epoch, state, jnp.arange(epochs))
-    return state[0], history
+    averaged = None if descent.average is None else start
+    order = jnp.arange(rows) if batch < rows else None
+    with jax.numpy_dtype_promotion("standard"):
+        memory = optimiser.init(start)
+    begins = np.concatenate([[0], counts[:-1]])
+    ends = jnp.asarray(begins, jnp.int32), jnp.asarray(counts, jnp.int32)
+    carry, values = jax.lax.scan(advance, (start, memory, averaged, order), ends)
+    final = carry[0] if descent.average is None else carry[2]
+    return Trajectory(
+        times=descent.clock(counts).astype(dtype),
+        observables=values,
+        status=_status(carry[0]),
+        statistics=_statistics(int(counts[-1]), batch / rows, dtype),
+        final=eqx.combine(final, fixed),
+        activation=problem.activation,
+        form="raw",
+    )
+
+
+def _subset(problem: Problem, chosen: Array) -> Problem:
+    """The problem on these rows, their weights raised to keep its mean gradient."""
+    dataset = problem.dataset
+    raised = problem.sample_weights[chosen] * (dataset.samples / chosen.shape[0])
+    return eqx.tree_at(
+        lambda p: (
+            p.dataset.inputs,
+            p.dataset.labels,
+            p.dataset.clusters,
+            p.sample_weights,
+        ),
+        problem,
+        (
+            dataset.inputs[chosen],
+            dataset.labels[chosen],
+            dataset.clusters[chosen],
+            raised,
+        ),
+    )
+
+
+def _status(weights: Weights) -> Array:
+    finite = jnp.asarray(True)
+    for leaf in jax.tree.leaves(weights):
+        finite = finite & jnp.all(jnp.isfinite(leaf))
+    return jnp.where(finite, Status.FINISHED, Status.NON_FINITE)
+
+
+def _statistics(steps: int, share: float, dtype: Any) -> dict[str, Array]:
+    return {
+        "evaluations": jnp.asarray(steps * share, dtype),
+        "accepted": jnp.asarray(steps, jnp.int32),
+        "rejected": jnp.zeros((), jnp.int32),
+        "sliding": jnp.asarray(jnp.nan, dtype),
+        "repelling": jnp.asarray(jnp.nan, dtype),
+    }
+
+
+def checked_steps(steps: Any) -> np.ndarray:
+    """The step counts as an array, or an error that names what is wrong with them."""
+    counts = np.atleast_1d(np.asarray(steps))
+    whole = counts.ndim == 1 and counts.size and np.issubdtype(counts.dtype, np.integer)
+    if not (whole and counts[0] > 0 and np.all(np.diff(counts) > 0)):
+        raise InputError(
+            f"steps={steps!r}",
+            "observables are recorded after increasing, positive numbers of steps",
+            "steps=[100, 1000]",
+        )
+    return counts.astype(np.int64)

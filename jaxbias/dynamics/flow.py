@@ -101,7 +101,7 @@ class GradientFlow:
                 "normalise_inputs=True in a gradient flow",
                 "the flow is written for f itself, and |x| f(x/|x|) on rows x is f on"
                 " rows x/|x| up to the factor |x|",
-                "rows of norm 1, or jaxbias.dynamics.descend for such a network",
+                "rows of norm 1, or jaxbias.dynamics.train_module for such a network",
             )
         multi_class = self.network.classes is not None
         if multi_class != (self.loss.name == "cross_entropy"):

@@ -13,7 +13,7 @@ from jaxbias.networks.weights import Weights
 
 
 class Trajectory(eqx.Module):
-    """Observables along a gradient flow, its end, and how it got there.
+    """Observables along a gradient flow or descent, its end, and how it got there.
 
     Attributes:
         times: When the observables were recorded, in the flow's clock.
@@ -23,7 +23,7 @@ class Trajectory(eqx.Module):
         statistics: ``evaluations`` of the right-hand side, ``accepted`` and
             ``rejected`` steps, and per accepted step the shares of (sample, neuron)
             pairs that met their kink with attractive (``sliding``) or
-            ``repelling`` one-sided drifts; 0 for smooth activations.
+            ``repelling`` one-sided drifts; 0 for smooth activations, NaN of a descent.
         final: Weights at the end.
         activation: Activation of the network.
         form: ``reduced`` (scores and dual coefficients) or ``raw`` (weights).

@@ -7,7 +7,7 @@ import optax
 import xarray as xr
 
 from jaxbias.data.images import digits
-from jaxbias.dynamics.descent import descend
+from jaxbias.dynamics.training import train_module
 from jaxbias.losses import correct
 from jaxbias.networks.activations import PReLU
 from jaxbias.networks.initialization import unbalanced
@@ -60,7 +60,7 @@ def train_on_digits(
         optimiser = optax.adam(_LEARNING_RATE)
         for s, seed in enumerate(seeds):
             tick(f"digits, {task}, p = {exponent:g}, seed {seed}")
-            network, _ = descend(
+            network, _ = train_module(
                 spec.build(run_key(root, seed), train.dim, dtype="float32"),
                 train,
                 optimiser=optimiser,
