@@ -31,6 +31,9 @@ from jaxbias.networks.initialization import (
     balanced as balanced,
 )
 from jaxbias.networks.initialization import (
+    torch_uniform as torch_uniform,
+)
+from jaxbias.networks.initialization import (
     unbalanced as unbalanced,
 )
 from jaxbias.networks.two_layer import (

@@ -4,6 +4,7 @@ import abc
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Real
@@ -122,6 +123,52 @@ class Unbalanced(Initialization):
         """Gaussian votes."""
         size = scale if self.output_scale is None else self.output_scale
         return gauss.votes * jnp.asarray(size).astype(hidden.dtype)
+
+
+@dataclass(frozen=True)
+class TorchUniform(Initialization):
+    """PyTorch's uniform starts; see :func:`torch_uniform`."""
+
+    scale: float | int = 1.0
+
+    def __post_init__(self):
+        positive_scale("scale", self.scale)
+        object.__setattr__(self, "scale", float(self.scale))
+
+    def hidden(self, gauss, scale, centres, centre_labels):
+        """Uniform entries of variance 2/width."""
+        bound = jnp.sqrt(jnp.asarray(6.0 / gauss.rows.shape[0], gauss.rows.dtype))
+        return _uniform(gauss.rows) * bound * jnp.asarray(scale).astype(bound.dtype)
+
+    def output(self, gauss, scale, hidden):
+        """Uniform entries of variance 1/(3 width)."""
+        bound = jnp.sqrt(jnp.asarray(1.0 / gauss.rows.shape[0], hidden.dtype))
+        return _uniform(gauss.votes) * bound * jnp.asarray(scale).astype(bound.dtype)
+
+
+def _uniform(gauss: Array) -> Array:
+    """Standard Gaussian numbers as uniform ones in (-1, 1)."""
+    return 2 * jax.scipy.special.ndtr(gauss) - 1
+
+
+def torch_uniform(scale: float | int = 1.0) -> TorchUniform:
+    r"""The start of min-vidal-2024's image experiments, in PyTorch's conventions.
+
+    Their hidden weights are ``kaiming_uniform_`` of a tensor of shape (dim, width),
+    whose ``fan_in`` PyTorch takes to be the *width*: entries are
+    $U(-\sqrt{6/h}, \sqrt{6/h})$. The readout is ``Linear``'s default,
+    $U(-1/\sqrt{h}, 1/\sqrt{h})$; its bias starts at 0 here. Padding counts as width.
+
+    Args:
+        scale: multiplies both layers.
+
+    Raises:
+        InputError: for a scale that is not positive.
+
+    References:
+        min-vidal-2024, released code.
+    """
+    return TorchUniform(scale)
 
 
 def balanced(

@@ -104,6 +104,7 @@ def distance(
     second: tuple[Weights, Activation],
     *,
     key: Key[Array, ""],
+    fitted: bool = True,
     neurons: int = 16,
     random: int = 24,
     steps: int = 60,
@@ -121,6 +122,7 @@ def distance(
         first: weights and activation of the trained network.
         second: weights and activation of the ideal classifier.
         key: for the random starts; consumed.
+        fitted: whether the best factor is searched, too; else it is 1.
         neurons: how many of the first network's neurons are starts.
         random: how many random combinations, and as many random directions.
         steps: ascent steps in each round.
@@ -141,12 +143,17 @@ def distance(
     start = _starts(key, [ideal.hidden, weights.hidden[largest]], random)
 
     def values(points):
-        fitted = predict(weights, activation, points)
-        return fitted, predict(ideal, ideal_activation, points)
+        trained = predict(weights, activation, points)
+        return trained, predict(ideal, ideal_activation, points)
+
+    def fit(trained, target):
+        if fitted:
+            return best_scale(trained, target)
+        return jnp.ones_like(trained[0]), jnp.max(jnp.abs(trained - target))
 
     def gap(points, scale):
-        fitted, target = values(points)
-        gaps = jnp.abs(scale * fitted - target)
+        trained, target = values(points)
+        gaps = jnp.abs(scale * trained - target)
         return jnp.sum(gaps), gaps
 
     ascend = jax.grad(gap, has_aux=True)
@@ -172,16 +179,16 @@ def distance(
 
     def improve(seen, slot):
         # The starts again, not the last maximisers: another scale has other peaks.
-        scale, _ = best_scale(*values(seen.reshape(-1, seen.shape[-1])))
+        scale, _ = fit(*values(seen.reshape(-1, seen.shape[-1])))
         return seen.at[slot].set(climb(start, scale)), None
 
     # Slots not yet filled repeat the starts, so that the loop is compiled once.
     seen = jnp.tile(start[None], (rounds, 1, 1))
     seen, _ = jax.lax.scan(improve, seen, jnp.arange(rounds))
     points = jnp.concatenate([start, seen.reshape(-1, seen.shape[-1])])
-    fitted, target = values(points)
-    scale, value = best_scale(fitted, target)
-    witness = points[jnp.argmax(jnp.abs(scale * fitted - target))]
+    trained, target = values(points)
+    scale, value = fit(trained, target)
+    witness = points[jnp.argmax(jnp.abs(scale * trained - target))]
     return Distance(value, scale, witness if basis is None else basis @ witness)
 
 

@@ -1,5 +1,6 @@
 """Robustness radii: intervals with witnesses, closed forms, ceilings, attacks."""
 
+from jaxbias.robustness import apgd as apgd
 from jaxbias.robustness import pgd as pgd
 from jaxbias.robustness._radius import Radius as Radius
 from jaxbias.robustness.bounds import radius as radius

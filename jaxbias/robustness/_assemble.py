@@ -36,9 +36,7 @@ def assemble(
     picks: int,
 ) -> Radius:
     """The radius of every point: certificate below, confirmed witness above."""
-    forward = functools.partial(
-        margins, weights, form.activation, form.scaled_constant, labels
-    )
+    forward = margins(weights, form.activation, form.scaled_constant, labels)
     clean = forward(points, np.arange(len(points)))
     broken = clean <= 0
     upper = np.where(broken, 0.0, np.inf)
@@ -190,27 +188,37 @@ def margins(
     activation: Activation,
     normalise: bool,
     labels: np.ndarray,
-    points: np.ndarray,
-    rows: np.ndarray,
-) -> Float[np.ndarray, " sample"]:
-    """The real forward pass in float64: y f, or f_y minus its best rival."""
+) -> Forward:
+    """The real forward pass in float64: y f, or f_y minus its best rival.
+
+    The weights are converted here, once; the function then takes points and the row
+    whose label each of them has.
+    """
+
+    def exact(array):
+        array = np.asarray(array)
+        floating = np.issubdtype(array.dtype, np.floating)
+        return jnp.asarray(array, jnp.float64) if floating else jnp.asarray(array)
+
     with jax.enable_x64(True):
-        exact = lambda a: (
-            jnp.asarray(a, jnp.float64)
-            if np.issubdtype(np.asarray(a).dtype, np.floating)
-            else jnp.asarray(a)
-        )
-        arrays = jax.tree.map(exact, jax.tree.map(np.asarray, weights))
+        arrays = jax.tree.map(exact, weights)
+
+    def forward(
+        points: Float[np.ndarray, "point feature"], rows: Int[np.ndarray, " point"]
+    ) -> Float[np.ndarray, " point"]:
         # To powers of two, so that few heights are compiled.
         height = 1 << max(len(points) - 1, 0).bit_length()
         padded = np.zeros((height, points.shape[1]))
         padded[: len(points)] = points
-        values = _forward(arrays, activation, normalise, jnp.asarray(padded))
-        outputs = np.asarray(values)[: len(points)]
-    if outputs.ndim == 1:
-        return labels[rows] * outputs
-    index = np.arange(len(rows))
-    own = outputs[index, labels[rows]]
-    outputs = outputs.copy()
-    outputs[index, labels[rows]] = -np.inf
-    return own - outputs.max(1)
+        with jax.enable_x64(True):
+            values = _forward(arrays, activation, normalise, jnp.asarray(padded))
+            outputs = np.asarray(values)[: len(points)]
+        if outputs.ndim == 1:
+            return labels[rows] * outputs
+        index = np.arange(len(rows))
+        own = outputs[index, labels[rows]]
+        outputs = outputs.copy()
+        outputs[index, labels[rows]] = -np.inf
+        return own - outputs.max(1)
+
+    return forward
