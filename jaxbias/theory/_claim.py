@@ -161,6 +161,8 @@ class Claim:
         edition: raised when a setting or a tolerance is changed after a look at the
             verdict, so that the seeds are drawn from a root not run before.
         study: the study it belongs to.
+        on_request: checked only when it, a prefix or its study is named, since it
+            needs a data set or many minutes.
     """
 
     id: str
@@ -185,6 +187,7 @@ class Claim:
     family: str | None = None
     edition: int = 1
     study: str = "neuron_alignment"
+    on_request: bool = False
 
     def __post_init__(self):
         one_of("provenance", self.provenance, PROVENANCES)

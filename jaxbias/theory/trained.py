@@ -3,7 +3,6 @@
 Squared loss, balanced small initialisation; every seed is judged, none averaged.
 """
 
-import math
 from functools import partial
 
 import numpy as np
@@ -15,105 +14,34 @@ from jaxbias.theory._claim import (
     Remainder,
     Setting,
     Source,
-    Training,
-    conventions,
     no_hypotheses,
     scaled,
+)
+from jaxbias.theory._trained_runs import (
+    CONVENTIONS,
+    SETTING,
+    least_cosine,
+    relative,
+    training,
+    with_error,
 )
 from jaxbias.theory._verdict import (
     judge_at_least,
     judge_at_most,
     judge_interval,
 )
-from jaxbias.theory.statistics import refined
-
-_CONVENTIONS = conventions(
-    clock="per_cluster_mean",
-    loss_scale="(y - f)^2 / 2",
-    norm="l_2",
-    tie="y f <= 0 is an error",
-    readout="sign",
-    centre_norm="1",
-    noise_unit="alpha/sqrt(D) per coordinate",
-    output_layer="trained, balanced",
-)
-#: Neurons below this share of the largest contribution are not dominant.
-DOMINANT = 1e-3
-_SETTING = {
-    "dim": 200,
-    "clusters": 5,
-    "positive": 3,
-    "noise": 0.05,
-    "samples": 400,
-    "width": 100,
-    "scale": 1e-6,
-    "time": 100.0,
-}
-_OBSERVE = ("class_cosines", "centre_cosines", "contributions", "amplitudes")
-
-
-def _training(setting: Setting, size: str) -> Training:
-    return Training(
-        data={name: setting[name] for name in ("dim", "clusters", "positive", "noise")},
-        network={
-            "width": setting["width"],
-            "exponent": setting["exponent"],
-            "scale": setting["scale"],
-        },
-        samples=setting["samples"],
-        loss="squared",
-        clock="per_cluster_mean",
-        times=(setting["time"],),
-        observe=(*_OBSERVE, "cluster_amplitudes", "loss"),
-        radius_at="centres",
-        seeds={"quick": 16, "paper": 64}.get(size, 256),
-    )
-
-
-def _with_error(arrays, observable, delta: float) -> tuple[np.ndarray, float]:
-    """The judged numbers of every seed, and their numerical error.
-
-    Differences are those of the observable itself over the seeds solved at three
-    tolerances. Their root mean square says whether they settle: then the error is
-    twice the last one. At p = 1 an entry may cross a kink in one run and not in the
-    next, so differences far below the declared remainder need not fall any further:
-    where all are under a tenth of it the error is twice the largest. Else the
-    error is unknown, which leaves every conclusion open.
-    """
-    fine = observable(arrays)
-    coarse, middle = (observable(arrays[level]) for level in ("coarse", "middle"))
-    steps = np.abs(middle - coarse), np.abs(fine[: len(middle)] - middle)
-    first, second = (math.sqrt(np.mean(step**2)) for step in steps)
-    if refined(0.0, first, first + second).converged:
-        return fine, 2 * float(np.max(steps[1]))
-    largest = float(np.max(steps))
-    return fine, 2 * largest if largest <= delta / 10 else math.inf
-
-
-def _dominant(arrays) -> np.ndarray:
-    size = np.nan_to_num(arrays["contributions"])
-    return size >= DOMINANT * np.max(size, axis=1, keepdims=True)
-
-
-def _least_cosine(arrays, name: str) -> np.ndarray:
-    """The least cosine of a dominant neuron to its own direction, seed by seed."""
-    best = np.max(arrays[name], axis=1)
-    worst = np.where(_dominant(arrays), best, np.inf).min(axis=1)
-    return np.where(arrays["finished"], worst, np.nan)
 
 
 def _judge_cosine(arrays, prediction, remainder, alpha, *, name):
     del alpha
-    value, error = _with_error(
-        arrays, lambda a: _least_cosine(a, name), remainder.delta
-    )
+    value, error = with_error(arrays, lambda a: least_cosine(a, name), remainder.delta)
     bound = prediction["value"] - remainder.delta
     return judge_at_least(value - error, value + error, bound, error=error)
 
 
 def _judge_values(arrays, prediction, remainder, alpha, *, name):
     del alpha
-    value, error = _with_error(arrays, lambda a: a[name], np.min(remainder.delta))
+    value, error = with_error(arrays, lambda a: a[name], np.min(remainder.delta))
     return judge_interval(
         value - error, value + error, prediction["value"], remainder.delta, error
     )
@@ -125,7 +53,7 @@ def _judge_upper(arrays, prediction, remainder, alpha):
 
 def _judge_lower(arrays, prediction, remainder, alpha):
     del alpha
-    value, error = _with_error(
+    value, error = with_error(
         arrays, lambda a: a["radius_lower"], np.min(remainder.delta)
     )
     bound = prediction["value"] - remainder.delta
@@ -137,10 +65,6 @@ def _judge_certificate(arrays, prediction, remainder, alpha):
     lower = prediction["value"] * arrays["radius_lower"]
     gap = lower - arrays["radius_upper"]
     return judge_at_most(gap, gap, remainder.delta, sampled=True)
-
-
-def _relative(share: float, why: str, predict):
-    return lambda s: Remainder(share * np.abs(predict(s)["value"]), why)
 
 
 def _averaged(setting: Setting, shift: int = 0):
@@ -168,12 +92,12 @@ def _claim(name, statement, exponent, kind, predict, remainder, judge, decoys, *
         provenance="derived",
         kind=kind,
         quantifier="every seed run, at the sizes of the setting",
-        conventions=_CONVENTIONS,
-        setting={**_SETTING, "exponent": exponent},
+        conventions=CONVENTIONS,
+        setting={**SETTING, "exponent": exponent},
         hypotheses=no_hypotheses,
         predict=predict,
         remainder=remainder,
-        evidence=_training,
+        evidence=training,
         judge=judge,
         decoys=decoys,
         stochastic=True,
@@ -208,7 +132,7 @@ CLAIMS = (
         1.0,
         "closed form",
         _class_sizes,
-        _relative(0.02, _SAMPLING, _class_sizes),
+        relative(0.02, _SAMPLING, _class_sizes),
         partial(_judge_values, name="amplitudes"),
         (scaled(1.1), _HALVED),
     ),
@@ -219,7 +143,7 @@ CLAIMS = (
         1.0,
         "certified interval",
         _averaged,
-        _relative(0.03, "amplitudes within 2 % and tilts within 1 %", _averaged),
+        relative(0.03, "amplitudes within 2 % and tilts within 1 %", _averaged),
         _judge_upper,
         (scaled(1.1), _MORE_CLUSTERS, _AS_CENTRES),
     ),
@@ -229,7 +153,7 @@ CLAIMS = (
         1.0,
         "certified interval",
         _averaged,
-        _relative(0.03, "amplitudes within 2 % and tilts within 1 %", _averaged),
+        relative(0.03, "amplitudes within 2 % and tilts within 1 %", _averaged),
         _judge_lower,
         (scaled(1.1), _AS_CENTRES),
     ),
@@ -286,7 +210,7 @@ CLAIMS = (
         3.0,
         "certified interval",
         _per_centre,
-        _relative(0.02, "cosines above 0.999 tilt the certificate's L", _per_centre),
+        relative(0.02, "cosines above 0.999 tilt the certificate's L", _per_centre),
         _judge_lower,
         (scaled(1.1), scaled(1.03)),
     ),

@@ -19,6 +19,9 @@ _GROUPS = {
     "sampling": "jaxbias.verification.evidence_sampling",
     "early": "jaxbias.verification.evidence_early",
     "growth": "jaxbias.verification.evidence_growth",
+    "conserved": "jaxbias.verification.evidence_conserved",
+    "scaling": "jaxbias.verification.evidence_scaling",
+    "images": "jaxbias.verification.evidence_images",
     "closeness": "jaxbias.verification.evidence_closeness",
 }
 _COMPUTATIONS: dict[str, tuple[Callable[..., Mapping[str, Any]], dict]] = {}

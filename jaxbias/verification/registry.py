@@ -8,12 +8,15 @@ from jaxbias._checks import InputError
 from jaxbias.theory import (
     centre_radii,
     closeness,
+    conserved,
     early_alignment,
     growth,
+    images,
     late_phase,
     sample_radii,
     separable,
     trained,
+    trained_limits,
 )
 from jaxbias.theory._claim import Claim
 from jaxbias.theory.statistics import corrected_alpha
@@ -26,7 +29,10 @@ _MODULES = (
     separable,
     growth,
     late_phase,
+    conserved,
     trained,
+    trained_limits,
+    images,
 )
 
 
@@ -57,14 +63,15 @@ def level() -> float:
 def select(targets: str | Claim | Iterable[str | Claim] | None = None) -> list[Claim]:
     """Claims named by full id, study, or prefix of an id, in the ledger's order.
 
-    A claim that is given itself comes after those, whether the ledger has it or not.
+    Without targets these are all but those marked ``on_request``. A claim that is given
+    itself comes after those, whether the ledger has it or not.
 
     Raises:
         InputError: a target names none; close matches are offered.
     """
     claims = ledger()
     if targets is None:
-        return list(claims.values())
+        return [claim for claim in claims.values() if not claim.on_request]
     wanted: set[str] = set()
     given: dict[str, Claim] = {}
     for target in [targets] if isinstance(targets, str | Claim) else targets:

@@ -16,10 +16,18 @@ KEYS = (
     "measured predicted interval acceptance numerical_error alpha seeds failed "
     "resolution detectable implied_constant conventions witness seed_root seconds"
 ).split()
+
+
+def without_training(claim) -> bool:
+    request = claim.evidence(claim.setting, "quick")
+    return not isinstance(request, Training) and request.name.partition("/")[0] not in (
+        "scaling",
+        "images",
+    )
+
+
 UNTRAINED = [
-    name
-    for name, claim in registry.ledger().items()
-    if not isinstance(claim.evidence(claim.setting, "quick"), Training)
+    name for name, claim in registry.ledger().items() if without_training(claim)
 ]
 
 
@@ -80,9 +88,16 @@ def test_selection_by_id_prefix_study_and_nothing():
     some = registry.select(["min-vidal-2025", one])
     assert len(some) > 4
     assert all(c.id.startswith("min-vidal-2025") for c in some)
-    everything = registry.select()
-    assert registry.select("neuron_alignment") == everything
-    assert len(everything) >= 30
+    assert len(registry.select("neuron_alignment")) >= 30
+
+
+def test_without_a_target_all_claims_but_those_on_request_are_meant():
+    unasked = registry.select()
+    left_out = [c for c in registry.ledger().values() if c not in unasked]
+    assert {c.study for c in unasked} == {"neuron_alignment", "foundations"}
+    assert [c for c in left_out if c.on_request] == left_out
+    assert registry.select("mnist") == left_out
+    assert registry.select(left_out[0].id) == [left_out[0]]
 
 
 @pytest.mark.parametrize(

@@ -16,8 +16,7 @@ IDS = list(LEDGER)
 @pytest.mark.parametrize("name", IDS)
 def test_a_full_id_finds_its_claim(name):
     found = [claim.id for claim in registry.select(name)]
-    assert name in found
-    assert found == [other for other in IDS if other.startswith(name)]
+    assert found == [name]
 
 
 @pytest.mark.parametrize(
@@ -83,7 +82,8 @@ def test_typos_offer_the_call_that_was_meant(typo, meant):
 def test_nothing_close_offers_the_studies():
     with pytest.raises(InputError) as caught:
         registry.select("###")
-    assert caught.value.fix == "verify('neuron_alignment')"
+    studies = ("foundations", "mnist", "neuron_alignment")
+    assert caught.value.fix == " or ".join(f"verify({s!r})" for s in studies)
     assert f"({len(IDS)} claims)" in str(caught.value)
 
 
@@ -111,7 +111,10 @@ def test_claims_of_one_family_ask_for_the_same_evidence():
             request = repr(claim.evidence(claim.setting, "quick"))
             families.setdefault(claim.family, set()).add(request)
     assert len(families) >= 2
-    assert {len(requests) for requests in families.values()} == {1}
+    # These share networks and runs, of which each claim asks another number.
+    shared = {"jaxbias/descent": 3, "min-vidal-2024/mnist": 3}
+    counts = {name: len(requests) for name, requests in families.items()}
+    assert counts == dict.fromkeys(families, 1) | shared
 
 
 def test_the_catalogue_says_what_the_claims_say():
