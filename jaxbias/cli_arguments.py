@@ -91,9 +91,26 @@ class Status:
     """Print one JSON document instead of lines."""
 
 
-Command = List | Reproduce | Verify | Sweep | Status
+@dataclass(frozen=True)
+class Bench:
+    """Measure speed at equal error against the tools one would else use."""
+
+    names: tyro.conf.Positional[tuple[str, ...]] = ()
+    """Benchmarks, as `jaxbias list` names them. None: all (half an hour)."""
+    baseline: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
+    """What to compare with: torch, diffrax-best, diffrax-ours. None: all."""
+    rounds: int = 5
+    """How often every method runs; rounds are interleaved."""
+    out: Path = Path("figures")
+    """Folder that receives the folder `benchmarks`: table, plot and data."""
+    json: bool = False
+    """Print one JSON document, a list of ratios, and nothing else."""
+
+
+Command = List | Reproduce | Verify | Sweep | Status | Bench
 COMMANDS: dict[str, type] = {
-    kind.__name__.lower(): kind for kind in (List, Reproduce, Verify, Sweep, Status)
+    kind.__name__.lower(): kind
+    for kind in (List, Reproduce, Verify, Sweep, Status, Bench)
 }
 
 

@@ -287,3 +287,32 @@ def _status(command: commands.Status) -> int:
         print("{runs_written} runs, {runs_unfinished} unfinished".format(**counts))
         print("{wall_seconds:.0f} s of computing".format(**counts))
     return 0 if counts["runs_unfinished"] == 0 else 1
+
+
+@run.register
+def _bench(command: commands.Bench) -> int:
+    for name in command.names:
+        known("benchmark", name, [entry["name"] for entry in index()["benchmarks"]])
+    positive_int("--rounds", command.rounds)
+    writable(command.out)
+    from jaxbias.benchmarks.report import write_report
+    from jaxbias.benchmarks.suite import OURS_ABOVE, bench
+    from jaxbias.benchmarks.table import COLUMNS, cells
+
+    with Progress() as progress:
+        rows, points = bench(
+            command.names,
+            baselines=command.baseline,
+            rounds=command.rounds,
+            curves=True,
+            progress=progress,
+        )
+    figures = write_report(rows, points, command.out)
+    plain = [row.plain() for row in rows]
+    if command.json:
+        print_json(plain)
+    else:
+        print_table("speed at equal error", COLUMNS, [cells(row) for row in plain])
+        for figure in figures:
+            print(figure)
+    return int(any(row.status == OURS_ABOVE for row in rows))

@@ -6,6 +6,7 @@ The index is generated so that listing loads neither JAX nor the claims themselv
 import json
 from pathlib import Path
 
+from jaxbias.benchmarks import BENCHMARKS
 from jaxbias.studies import STUDIES
 from jaxbias.verification.registry import catalogue
 
@@ -25,7 +26,9 @@ def current() -> dict[str, list[dict]]:
             for name, study in STUDIES.items()
             for figure, description in study.figures.items()
         ],
-        "benchmarks": [],
+        "benchmarks": [
+            {"name": name, "description": text} for name, text in BENCHMARKS.items()
+        ],
     }
 
 

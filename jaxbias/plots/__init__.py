@@ -17,6 +17,7 @@ KINDS = (
     "cosine_map",
     "digits",
     "distance",
+    "error_against_time",
     "robust_accuracy",
     "scales",
     "widths",

@@ -232,3 +232,21 @@ def digits(data: xr.Dataset) -> list[Mark]:
             panel = f"robust {task}"
             marks += over_seeds(panel, f"{exponent:g}", data.radius, runs, None)
     return marks
+
+
+def error_against_time(data: xr.Dataset) -> list[Mark]:
+    """Settings tried (``seed``) and compared (``median``), and the target error."""
+    marks = []
+    for panel in dict.fromkeys(map(str, data.benchmark.values)):
+        here = data.isel(point=np.flatnonzero(data.benchmark.values == panel))
+        for method in dict.fromkeys(map(str, here.method.values)):
+            own = here.isel(point=np.flatnonzero(here.method.values == method))
+            for role, which in (("seed", 0), ("median", 1)):
+                kept = own.isel(point=np.flatnonzero(own.compared.values == which))
+                if kept.sizes["point"]:
+                    x, y = kept.seconds.values, kept.error.values
+                    marks.append(Mark(panel, method, role, x, y))
+        span = np.array([np.min(here.seconds), np.max(here.seconds)])
+        target = np.full(2, data.attrs["target"])
+        marks.append(Mark(panel, "target", "guide", span, target))
+    return marks

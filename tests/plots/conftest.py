@@ -129,6 +129,23 @@ def _digits():
     )
 
 
+def _error_against_time():
+    rows = [
+        ("S-p1", "ours", 0.08, 1e-3, 1),
+        ("S-p1", "ours", 0.15, 4e-4, 0),
+        ("S-p1", "torch", 8.0, 1.2e-3, 1),
+        ("S-p3", "ours", 0.16, 5e-4, 1),
+        ("S-p3", "diffrax-best", 4.5, 8e-4, 1),
+        ("S-p3", "diffrax-best", 3.4, np.inf, 0),
+    ]
+    names = ("benchmark", "method", "seconds", "error", "compared")
+    columns = dict(zip(names, map(np.array, zip(*rows, strict=True)), strict=True))
+    return xr.Dataset(
+        {name: ("point", column) for name, column in columns.items()},
+        attrs={"target": 1.2e-3},
+    )
+
+
 @pytest.fixture
 def tables():
     made = {
@@ -136,6 +153,7 @@ def tables():
         "cosine_map": _cosine_map(),
         "digits": _digits(),
         "distance": _distance(),
+        "error_against_time": _error_against_time(),
         "robust_accuracy": _robust_accuracy(),
         "scales": _scales(),
         "widths": _widths(),

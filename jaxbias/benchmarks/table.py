@@ -1,0 +1,52 @@
+"""Rows of the suite as text: for a terminal, for a page."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+COLUMNS = (
+    "benchmark",
+    "baseline",
+    "ratio",
+    "spread",
+    "seconds",
+    "baseline seconds",
+    "error",
+    "baseline error",
+    "evaluations",
+    "compile cold/warm",
+    "peak MB",
+    "baseline setting",
+    "status",
+)
+
+
+def cells(row: Mapping[str, Any]) -> list[str]:
+    """One row's text, column by column."""
+    if row["ratio"] is None:
+        return [row["name"], row["baseline"], *[""] * (len(COLUMNS) - 3), row["status"]]
+    return [
+        row["name"],
+        row["baseline"],
+        f"{row['ratio']:.3g}",
+        f"{row['ratio_low']:.3g} .. {row['ratio_high']:.3g}",
+        f"{row['seconds']:.3g}",
+        f"{row['baseline_seconds']:.3g}",
+        f"{row['error']:.1e}",
+        f"{row['baseline_error']:.1e}",
+        f"{row['evaluations']:.0f} / {row['baseline_evaluations']:.0f}",
+        f"{row['compile_cold']:.2f} / {row['compile_warm']:.2f} s",
+        f"{row['peak_megabytes']:.0f} / {row['baseline_peak_megabytes']:.0f}",
+        row["baseline_setting"],
+        row["status"],
+    ]
+
+
+def lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """A Markdown table whose columns line up."""
+    table = [list(COLUMNS), *(cells(row) for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    text = [
+        "| " + " | ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) + " |"
+        for row in table
+    ]
+    return [text[0], "|" + "|".join("-" * (w + 2) for w in widths) + "|", *text[1:]]
