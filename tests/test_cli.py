@@ -67,6 +67,10 @@ def row(verdict="holds", **more):
         ("sweep neuron_alignment --out {file}/x", "--out with a folder"),
         ("status {empty}", "jaxbias sweep STUDY --out"),
         ("status {empty}/nowhere", "jaxbias sweep STUDY --out"),
+        ("bench S-p2", "'S-p1'"),
+        ("bench S-p1 --baseline pytorch", "'torch'"),
+        ("bench S-p1 --rounds 0", "--rounds=1"),
+        ("bench S-p1 --out {file}/x", "--out with a folder"),
     ],
 )
 def test_what_cannot_work_gets_one_line_that_helps(words, helps, tmp_path, capsys):

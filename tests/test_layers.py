@@ -154,6 +154,14 @@ def test_listing_the_studies_loads_no_jax():
     assert loaded_after(statement, ("jax",)) == []
 
 
+def test_the_suite_alone_needs_no_more_than_the_compute_floors():
+    needed = "__main__ suite table worker workloads prepared ours".split()
+    needed += [f"baselines.{n}" for n in ("torch_recipe", "diffrax_reduced")]
+    statement = "; ".join(f"import jaxbias.benchmarks.{name}" for name in needed)
+    beyond = ("xarray", "h5netcdf", "matplotlib", "tyro", "torch")
+    assert loaded_after(statement, beyond) == []
+
+
 def test_importing_the_package_has_no_side_effect():
     everything = "\n".join(f"import {name}" for name in modules())
     probe = (

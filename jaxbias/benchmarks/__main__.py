@@ -8,7 +8,7 @@ import json
 import sys
 from collections.abc import Sequence
 
-from jaxbias._checks import InputError
+from jaxbias._checks import InputError, one_of
 from jaxbias.benchmarks.names import BASELINES, BENCHMARKS
 from jaxbias.benchmarks.table import lines
 
@@ -25,22 +25,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     from jaxbias.benchmarks.suite import OURS_ABOVE, bench
 
+    rows, stopped = [], False
     try:
-        rows, _ = bench(
-            options.names,
-            baselines=options.baseline or (),
-            rounds=options.rounds,
-            progress=lambda _, __, text: print(text, file=sys.stderr),
-        )
+        for name in options.names:
+            one_of("benchmark", name, BENCHMARKS)
+        for name in options.names or BENCHMARKS:
+            rows += bench(
+                [name],
+                baselines=options.baseline or (),
+                rounds=options.rounds,
+                progress=lambda _, __, text: print(text, file=sys.stderr),
+            )[0]
     except InputError as error:
         print("jaxbias:", " ".join(str(error).split()), file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("jaxbias: stopped", file=sys.stderr)
-        return 130
+        stopped = True
     plain = [row.plain() for row in rows]
     print(json.dumps(plain, indent=1) if options.json else "\n".join(lines(plain)))
-    return int(any(row.status == OURS_ABOVE for row in rows))
+    return 130 if stopped else int(any(row.status == OURS_ABOVE for row in rows))
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ SETTINGS = tuple({"tolerance": x} for x in (4.0, 2.0, 1.0, 0.5, 0.25, 0.125))
 
 def prepare(workload: Workload, seeds: tuple[int, ...], setting: dict) -> Prepared:
     """Float32; ``tolerance`` is a multiple of the default relative tolerance."""
-    default = Adaptive().tolerance(workload.exponent, exponential)
+    default = Adaptive().tolerance(workload.activation.degree, exponential)
     rtol = min(1.0, setting["tolerance"] * default)
     return _prepare(workload, seeds, rtol, "float32")
 

@@ -196,7 +196,8 @@ def _compare(name, baselines, rounds, curves, tell: Callable[[str], None]):
         }
         chosen = {}
         for method in ("ours", *present):
-            workers.setdefault(method, Worker(method, name))
+            if method not in workers:
+                workers[method] = Worker(method, name)
             tell(f"{name}: settings of {method}")
             tried, chosen[method] = _tune(
                 method, workers[method], load, reference[load.tuning_seeds], curves

@@ -66,10 +66,10 @@ class Worker:
         return Run(*self._ask("run"))
 
     def _ask(self, *message: Any) -> Any:
-        self._pipe.send(message)
         try:
+            self._pipe.send(message)
             failed, answer = self._pipe.recv()
-        except EOFError:
+        except (EOFError, BrokenPipeError):
             self._process.join()
             code = self._process.exitcode
             raise RuntimeError(f"{self._method} ended with status {code}") from None

@@ -27,13 +27,17 @@ def integrate(
     norm: Callable[[Any], Any] | None = None,
 ) -> tuple[Any, Any, Any]:
     """Final state, whether it was reached, evaluations of the right-hand side."""
+    # Times of the state's precision: from Python floats diffrax makes float64 ones, and
+    # with them float64 stages.
+    dtype = jax.tree.leaves(start)[0].dtype
+    begin, end, first = (jnp.asarray(t, dtype) for t in (0.0, horizon, 0.1))
     more: dict[str, Any] = {} if norm is None else {"norm": norm}
     solution = diffrax.diffeqsolve(
         diffrax.ODETerm(lambda _, state, __: velocity(state)),
         getattr(diffrax, setting["solver"])(),
-        t0=0.0,
-        t1=horizon,
-        dt0=0.1,
+        t0=begin,
+        t1=end,
+        dt0=first,
         y0=start,
         saveat=diffrax.SaveAt(t1=True),
         stepsize_controller=diffrax.PIDController(

@@ -1,0 +1,130 @@
+"""Every method solves the problem it is timed on."""
+
+import dataclasses
+import importlib
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxbias._checks import InputError
+from jaxbias.benchmarks import names
+from jaxbias.benchmarks.baselines import diffrax_reduced, diffrax_weights, torch_recipe
+from jaxbias.benchmarks.ours import prepare, tight
+from jaxbias.benchmarks.workloads import TARGET, workload, worst_error
+from jaxbias.dynamics import Descent, descend
+from jaxbias.networks import PReLU, ReLU
+from jaxbias.networks.weights import predict
+
+SEEDS = (0, 1)
+
+
+def _outputs(load, prepared):
+    trained = prepared.run()
+    assert trained.finished
+    assert trained.evaluations > 1
+    return load.outputs(SEEDS, trained.hidden, trained.output)
+
+
+def test_ours_errs_less_at_a_tighter_tolerance(small):
+    exact = _outputs(small, tight(small, SEEDS))
+    default, tighter = (
+        prepare(small, SEEDS, {"tolerance": times}) for times in (1.0, 0.1)
+    )
+    assert default.compile_seconds > 0
+    # At these sizes the error is up to twice that of the workloads themselves.
+    error = worst_error(_outputs(small, default), exact)
+    assert 0 < error < 3 * TARGET
+    assert 0 < worst_error(_outputs(small, tighter), exact) < min(error, TARGET)
+
+
+@pytest.mark.parametrize(
+    ("module", "setting"),
+    [
+        (diffrax_weights, {"solver": "Dopri5"}),
+        (diffrax_reduced, {"solver": "Bosh3", "norm": "output"}),
+        (diffrax_reduced, {"solver": "Tsit5", "norm": "all"}),
+    ],
+)
+def test_diffrax_agrees_with_our_reference(module, setting, small):
+    exact = _outputs(small, tight(small, SEEDS))
+    assert worst_error(
+        _outputs(small, module.prepare(small, SEEDS, setting)), exact
+    ) < (TARGET)
+
+
+def test_a_tolerance_out_of_reach_is_told_as_unfinished(small):
+    setting = {"solver": "Heun", "rtol": 1e-9}
+    assert not diffrax_weights.prepare(small, SEEDS, setting).run().finished
+
+
+def test_the_torch_recipe_is_gradient_descent_where_a_batch_is_everything(small):
+    pytest.importorskip("torch")
+    load = dataclasses.replace(small, horizon=4.0)
+    trained = torch_recipe.prepare(load, SEEDS, {"rate": 0.2}).run()
+    assert trained.finished
+    problems = load.problems(SEEDS, "float32")
+    for place in range(len(SEEDS)):
+        problem = jax.tree.map(lambda leaf, at=place: leaf[at], problems)
+        ours = descend(problem, Descent(0.2), [20], key=jax.random.key(0)).final
+        scale = float(jnp.max(jnp.abs(ours.hidden)))
+        np.testing.assert_allclose(
+            trained.hidden[place], ours.hidden, atol=2e-5 * scale
+        )
+
+
+def test_single_precision_solves_the_problem_of_the_reference(small):
+    low, high = (small.problems(SEEDS, dtype) for dtype in ("float32", "float64"))
+    rows = low.dataset.inputs, high.dataset.inputs
+    np.testing.assert_allclose(*rows, atol=1e-6)
+    np.testing.assert_allclose(low.initial.hidden, high.initial.hidden, rtol=1e-5)
+    assert not np.allclose(rows[1][0], rows[1][1]), "seeds share their data"
+
+
+def test_outputs_are_the_network_on_rows_it_was_not_trained_on(small):
+    problems = small.problems(SEEDS, "float64")
+    weights = jax.tree.map(lambda leaf: leaf[0], problems.initial)
+    found = small.outputs(SEEDS[:1], [weights.hidden], [weights.output])
+    assert found.shape == (1, 1000)
+    key = jax.random.key(10_000)
+    fresh = small.clusters.sample(1000, key=key, dtype="float64")
+    unit = ReLU() if small.exponent == 1 else PReLU(small.exponent)
+    np.testing.assert_allclose(found[0], predict(weights, unit, fresh.inputs))
+
+
+def test_the_worst_seed_decides():
+    exact = np.array([[3.0, 4.0], [1.0, 0.0]])
+    moved = exact + np.array([[0.0, 0.5], [0.02, 0.0]])
+    assert worst_error(moved, exact) == pytest.approx(0.1)
+    assert worst_error(moved[1:], exact[1:]) == pytest.approx(0.02)
+    assert worst_error(np.full((2, 2), np.nan), exact) == math.inf
+
+
+def test_settings_are_not_chosen_where_they_are_measured():
+    for name in names.BENCHMARKS:
+        load = workload(name)
+        assert len(load.tuning_seeds) == len(load.seeds_measured) == load.seeds
+        assert not set(load.tuning_seeds) & set(load.seeds_measured)
+
+
+def test_the_names_lead_to_methods():
+    assert list(names.METHODS) == ["ours", *names.BASELINES]
+    for path in names.METHODS.values():
+        module = importlib.import_module(path)
+        settings = module.SETTINGS if module.CHOSEN else sum(module.LADDERS, ())
+        assert module.CHOSEN is None or module.CHOSEN in settings
+        assert len(settings) >= 3
+
+
+def test_a_ladder_goes_from_loose_to_tight():
+    for module in (diffrax_weights, diffrax_reduced):
+        for ladder in module.LADDERS:
+            tolerances = [setting["rtol"] for setting in ladder]
+            assert tolerances == sorted(tolerances, reverse=True)
+
+
+def test_a_typo_offers_the_name_that_was_meant():
+    with pytest.raises(InputError, match="S-p1"):
+        workload("S-p-1")

@@ -1,0 +1,196 @@
+"""The rule of equal error, on methods whose times and errors are made up."""
+
+import dataclasses
+import itertools
+
+import numpy as np
+import pytest
+
+from jaxbias._checks import InputError
+from jaxbias.benchmarks import suite
+from jaxbias.benchmarks.suite import Point, bench, search, words
+from jaxbias.benchmarks.worker import Run, Worker
+from jaxbias.benchmarks.workloads import TARGET
+
+
+def _searched(table, ladders):
+    """Points, choice and order of a search over ``name: (seconds, error)``."""
+    asked = []
+
+    def measure(setting):
+        asked.append(setting["at"])
+        seconds, error = table[setting["at"]]
+        return Point("w", "m", setting["at"], float(seconds), error, 1.0)
+
+    points, chosen = search([[{"at": at} for at in row] for row in ladders], measure)
+    assert [point.setting for point in points] == asked
+    return asked, chosen["at"]
+
+
+def test_the_fastest_setting_that_meets_the_target_wins():
+    table = {"a1": (1, 0.1), "a2": (2, 1e-3), "a3": (3, 1e-5), "b1": (1.5, 1e-3)}
+    asked, chosen = _searched(table, [("a1", "a2", "a3"), ("b1",)])
+    assert chosen == "b1"
+    assert asked == ["a1", "a2", "b1"], "what follows a success is slower"
+
+
+def test_a_ladder_slower_than_the_best_so_far_is_left():
+    table = {"a": (1, 1e-3), "b1": (2, 0.1), "b2": (3, 1e-3)}
+    assert _searched(table, [("a",), ("b1", "b2")]) == (["a", "b1"], "a")
+
+
+def test_the_target_itself_is_met():
+    assert _searched({"a": (1, TARGET), "b": (2, 0.0)}, [("a", "b")]) == (["a"], "a")
+
+
+def test_without_a_success_the_most_accurate_enters():
+    table = {"a": (1, 0.5), "b": (2, 2e-3), "c": (3, float("inf"))}
+    asked, chosen = _searched(table, [("a", "b"), ("c",)])
+    assert (asked, chosen) == (["a", "b", "c"], "b")
+
+
+def test_settings_are_words():
+    assert words({"solver": "Heun", "rtol": 0.5}) == "Heun, rtol 0.5"
+    assert words({"rate": 0.20}) == "rate 0.2"
+
+
+class Scripted(Worker):
+    """A worker that takes made-up seconds and errs by a made-up amount."""
+
+    seconds: dict
+    errors: dict
+    alive: list
+
+    def __init__(self, method, workload, cache=None):
+        self.method, self.cached = method, cache
+        self._seconds = itertools.cycle(self.seconds[method])
+        Scripted.alive.append(self)
+
+    def prepare(self, setting, seeds):
+        self.seeds, self.tight = seeds, setting == "tight"
+        return 0.0 if self.method == "torch" else 2.0 if self.cached is None else 0.25
+
+    def run(self):
+        error = 0.0 if self.tight else self.errors[self.method]
+        outputs = np.full((len(self.seeds), 4), 1.0 + error)
+        finished = np.isfinite(error)
+        return Run(next(self._seconds), outputs, bool(finished), 10.0, 5.0)
+
+    def close(self):
+        Scripted.alive.remove(self)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+
+@pytest.fixture
+def scripted(monkeypatch):
+    Scripted.seconds = {m: [1.0] for m in suite.METHODS}
+    Scripted.errors = dict.fromkeys(suite.METHODS, 1e-4)
+    Scripted.alive = []
+    monkeypatch.setattr(suite, "Worker", Scripted)
+    monkeypatch.setattr(suite, "_missing", lambda method: None)
+    return Scripted
+
+
+def test_ratios_are_paired_round_by_round(scripted):
+    # A run to warm up, and for the reference one more of ours.
+    scripted.seconds["ours"] = [9.0, 9.0, 1.0, 2.0, 4.0]
+    scripted.seconds["torch"] = [9.0, 30.0, 20.0, 240.0]
+    rows, _ = bench(["S-p1"], baselines=["torch"], rounds=3)
+    [row] = rows
+    # Ours warms up after two reference solutions: rounds take 2, 4, 9.
+    ratios = sorted([30 / 2, 20 / 4, 240 / 9])
+    assert (row.ratio_low, row.ratio, row.ratio_high) == pytest.approx(ratios)
+    assert row.seconds == 4.0
+    assert row.baseline_seconds == 30.0
+    assert (row.status, row.rounds, row.seeds) == ("finished", 3, 8)
+    assert row.error == pytest.approx(1e-4)
+    assert scripted.alive == []
+
+
+def test_compiling_is_told_apart_and_only_where_there_is_some(scripted):
+    rows, _ = bench(["S-p3"], rounds=1)
+    assert {row.baseline for row in rows} == set(suite.BASELINES)
+    for row in rows:
+        assert (row.compile_cold, row.compile_warm) == (2.0, 0.25)
+        theirs = row.baseline_compile_cold, row.baseline_compile_warm
+        assert theirs == ((0, 0) if row.baseline == "torch" else (2.0, 0.25))
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "status"),
+    [
+        (1e-4, 1e-4, "finished"),
+        (1e-4, 1e-2, "baseline above target"),
+        (1e-2, 1e-4, "ours above target"),
+        (1e-2, 1e-2, "ours above target"),
+        (1e-4, float("inf"), "baseline above target"),
+    ],
+)
+def test_an_unfair_ratio_says_so(scripted, ours, theirs, status):
+    scripted.errors |= {"ours": ours, "diffrax-best": theirs}
+    [row], _ = bench(["S-p1"], baselines=["diffrax-best"], rounds=1)
+    assert row.status == status
+
+
+def test_all_settings_are_points_only_on_request(scripted):
+    _, few = bench(["S-p1"], baselines=["torch"], rounds=1)
+    _, all_ = bench(["S-p1"], baselines=["torch"], rounds=1, curves=True)
+    assert few == []
+    assert {point.method for point in all_} == {"ours", "torch"}
+    assert len(all_) == 6 + 3
+
+
+def test_a_missing_library_is_a_row_without_a_number(scripted, monkeypatch):
+    gone = {"torch": ("torch", "bench")}
+    monkeypatch.setattr(suite, "_missing", gone.get)
+    rows, _ = bench(["S-p1"], rounds=1)
+    [absent] = [row for row in rows if row.baseline == "torch"]
+    assert absent.status == "not run: torch is not installed"
+    assert absent.ratio is None
+    assert len(rows) == 3
+    with pytest.raises(InputError, match=r"pip install 'jaxbias\[bench\]'"):
+        bench(["S-p1"], baselines=["torch"])
+
+
+def test_workers_end_with_a_failure(scripted):
+    def broken(self):
+        raise RuntimeError("out of memory")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(scripted, "run", broken)
+        with pytest.raises(RuntimeError, match="out of memory"):
+            bench(["S-p1"], rounds=1)
+    assert scripted.alive == []
+
+
+def test_a_reference_that_stops_early_is_not_one(scripted, monkeypatch):
+    real = scripted.run
+    stopped = lambda self: real(self)._replace(finished=False)
+    monkeypatch.setattr(scripted, "run", stopped)
+    with pytest.raises(RuntimeError, match="reference"):
+        bench(["S-p1"], rounds=1)
+
+
+@pytest.mark.parametrize(
+    ("words_", "helps"),
+    [
+        ({"names": ["S-p2"]}, "S-p1"),
+        ({"names": [], "baselines": ["pytorch"]}, "torch"),
+        ({"names": [], "rounds": 0}, "rounds=1"),
+    ],
+)
+def test_bad_words_are_refused_before_the_work(words_, helps, scripted):
+    with pytest.raises(InputError, match=helps):
+        bench(**words_)
+    assert scripted.alive == []
+
+
+def test_rows_are_plain(scripted):
+    [row], _ = bench(["M-p3"], baselines=["torch"], rounds=2)
+    assert row.plain() == dataclasses.asdict(row)
+    assert row.plain()["baseline_setting"] == "rate 0.2"

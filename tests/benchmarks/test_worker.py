@@ -1,0 +1,48 @@
+"""A method in a process of its own: pinned, timed, and loud when it fails."""
+
+import os
+import signal
+import time
+
+import numpy as np
+import pytest
+
+from jaxbias.benchmarks.worker import Worker
+
+
+@pytest.fixture(scope="module")
+def worker():
+    with Worker("ours", "S-p1") as one:
+        yield one
+
+
+def test_it_compiles_runs_and_measures(worker):
+    compiling = worker.prepare({"tolerance": 8.0}, (0,))
+    first, second = worker.run(), worker.run()
+    assert compiling > 0.05
+    assert first.finished
+    assert first.outputs.shape == (1, 1000)
+    assert 10 < first.evaluations < 200
+    np.testing.assert_array_equal(first.outputs, second.outputs)
+    assert 0 < second.seconds < 60
+    assert first.peak_megabytes > 0 or np.isnan(first.peak_megabytes)
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="no affinity here")
+def test_it_is_pinned_to_one_core(worker):
+    assert len(os.sched_getaffinity(worker._process.pid)) == 1
+
+
+def test_a_failure_keeps_its_traceback_and_the_worker(worker):
+    with pytest.raises(RuntimeError, match="KeyError"):
+        worker.prepare({"tolerances": 1.0}, (0,))
+    worker.prepare({"tolerance": 8.0}, (0,))
+    assert worker.run().finished
+
+
+def test_a_killed_process_is_told_by_its_status():
+    with Worker("torch", "S-p1") as one:
+        os.kill(one._process.pid, signal.SIGKILL)
+        time.sleep(0.1)
+        with pytest.raises(RuntimeError, match="torch ended with status -9"):
+            one.run()
