@@ -29,10 +29,11 @@ def checkpoints(steps: int) -> tuple[int, ...]:
 
     ``p_0 = 0, p_1 = 0.22, p_{j+1} = p_j + max(p_j - p_{j-1} - 0.03, 0.06)``.
     """
-    before, now, found = 0.0, 0.22, []
-    while now <= 1:
-        found.append(math.ceil(now * steps))
-        before, now = now, now + max(now - before - 0.03, 0.06)
+    # In hundredths: sums of floats would round some products up past a whole step.
+    before, now, found = 0, 22, []
+    while now <= 100:
+        found.append(-(-now * steps // 100))
+        before, now = now, now + max(now - before - 3, 6)
     return tuple(sorted(set(found)))
 
 
@@ -86,7 +87,8 @@ def broken(
     points = jnp.asarray(inputs).astype(dtype)
     ends = None
     if box is not None:
-        ends = tuple(jnp.asarray(end).astype(dtype) for end in box)
+        full = lambda end: jnp.broadcast_to(jnp.asarray(end), points.shape)
+        ends = tuple(full(end).astype(dtype) for end in box)
     wrong = _attack(
         weights,
         activation,
