@@ -2,10 +2,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy import stats
 
 from jaxbias._checks import InputError
 from jaxbias.data import OrthonormalClusters
-from jaxbias.networks import PReLU, TwoLayer, balanced, row_norms, unbalanced
+from jaxbias.networks import (
+    PReLU,
+    TwoLayer,
+    balanced,
+    row_norms,
+    torch_uniform,
+    unbalanced,
+)
 
 CLUSTERS = OrthonormalClusters(50, 4, 2, 0.0, scaling="sqrt_dim")
 CENTRES, LABELS = CLUSTERS.centres(), jnp.asarray(CLUSTERS.labels)
@@ -136,3 +144,41 @@ def test_a_scale_that_underflows_says_so():
         drawn(balanced(1e-20), dtype="float32")
     assert "float64" in error.value.fix
     assert float(drawn(balanced(1e-20)).output[0]) != 0
+
+
+def test_torch_uniform_has_the_bounds_and_moments_of_torch():
+    width, dim = 400, 50
+    weights = drawn(torch_uniform(), width=width, classes=10)
+    for array, bound in (
+        (weights.hidden, np.sqrt(6 / width)),
+        (weights.output, np.sqrt(1 / width)),
+    ):
+        values = np.asarray(array).ravel() / bound
+        # A uniform law on (-1, 1): inside, filled to the ends, right in distribution.
+        assert np.abs(values).max() < 1
+        assert np.abs(values).max() > 1 - 20 / len(values)
+        assert stats.kstest(values, stats.uniform(-1, 2).cdf).pvalue > 1e-3
+    assert weights.hidden.shape == (width, dim)
+    assert weights.output.shape == (width, 10)
+
+
+def test_torch_uniform_scales_both_layers_and_refuses_a_bad_scale():
+    one, three = drawn(torch_uniform(), width=30), drawn(torch_uniform(3.0), width=30)
+    np.testing.assert_allclose(three.hidden, 3 * one.hidden, rtol=1e-12)
+    np.testing.assert_allclose(three.output, 3 * one.output, rtol=1e-12)
+    with pytest.raises(InputError, match="scale"):
+        torch_uniform(-1.0)
+
+
+def test_torch_uniform_is_what_torch_draws():
+    torch = pytest.importorskip("torch")
+    torch.manual_seed(0)
+    theirs = torch.empty(50, 400)
+    # The released code initialises a tensor of shape (dim, width): torch takes its
+    # second axis for the fan-in.
+    torch.nn.init.kaiming_uniform_(theirs)
+    ours = np.asarray(drawn(torch_uniform(), width=400).hidden)
+    assert stats.ks_2samp(ours.ravel(), theirs.numpy().ravel()).pvalue > 1e-3
+    readout = torch.nn.Linear(400, 10).weight.detach().numpy()
+    output = np.asarray(drawn(torch_uniform(), width=400, classes=10).output)
+    assert stats.ks_2samp(output.ravel(), readout.ravel()).pvalue > 1e-3

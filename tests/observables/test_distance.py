@@ -152,3 +152,14 @@ def test_the_span_of_the_neurons_is_enough(key):
     found = [distance((n, PReLU(3.0)), (second, PReLU(3.0)), key=key) for n in nets]
     assert float(found[0].value) == pytest.approx(float(found[1].value), rel=1e-4)
     assert found[0].maximiser.shape == (12,)
+
+
+def test_without_a_fitted_factor_the_difference_itself_is_measured(key):
+    # sup |2 F - F| = sup |F| = sqrt(3), along the average of three centres.
+    first, second = averaged(3, 2, 20, 2.0, 2.0), averaged(3, 2, 20)
+    found = distance((first, ReLU()), (second, ReLU()), key=key, fitted=False)
+    assert found.scale == 1
+    assert found.value == pytest.approx(np.sqrt(3), rel=1e-6)
+    gap = predict(first, ReLU(), found.maximiser[None])
+    gap = gap - predict(second, ReLU(), found.maximiser[None])
+    assert float(jnp.abs(gap[0])) == pytest.approx(float(found.value), rel=1e-9)

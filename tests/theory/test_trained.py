@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from jaxbias.theory import trained
+from jaxbias.theory._trained_runs import with_error
 from jaxbias.verification import ledger
 
 CLAIM = {
@@ -75,7 +75,7 @@ def test_runs_that_do_not_settle_are_unresolved():
 
 
 def test_the_error_is_that_of_the_last_difference():
-    value, error = trained._with_error(_arrays(), lambda a: a["amplitudes"], 0.0)
+    value, error = with_error(_arrays(), lambda a: a["amplitudes"], 0.0)
     assert error == pytest.approx(6e-6)
     assert value.shape == (16, 2)
 
@@ -83,8 +83,8 @@ def test_the_error_is_that_of_the_last_difference():
 def test_differences_far_below_the_remainder_need_not_fall():
     arrays = _arrays((1e-6, 1e-6, 5e-6))
     observable = lambda a: a["amplitudes"]
-    assert trained._with_error(arrays, observable, 1e-2)[1] <= 2 * 1.2e-5
-    assert trained._with_error(arrays, observable, 5e-6)[1] == np.inf
+    assert with_error(arrays, observable, 1e-2)[1] <= 2 * 1.2e-5
+    assert with_error(arrays, observable, 5e-6)[1] == np.inf
 
 
 def test_only_dominant_neurons_count():
@@ -108,13 +108,3 @@ def test_predictions_are_the_closed_forms():
     assert averages.predict(averages.setting)["value"] == pytest.approx(
         np.sqrt([[3, 2]])
     )
-
-
-def test_claims_of_one_family_ask_for_the_same_runs():
-    for family in ("averages", "centres"):
-        asked = {
-            repr(claim.evidence(claim.setting, "quick"))
-            for name, claim in CLAIM.items()
-            if name.startswith(family)
-        }
-        assert len(asked) == 1
