@@ -30,12 +30,14 @@ def averaged_classifier(
             left out.
 
     Raises:
-        InputError: when a class has no centre or the shapes disagree.
+        InputError: when a class has no centre, the shapes disagree or the centres are
+            not orthogonal.
 
     References:
         min-vidal-2025, section 3.
     """
     _check(centres, centre_labels)
+    _check_orthogonal(centres)
     positive = centre_labels > 0
     members = jnp.stack([positive, ~positive]).astype(centres.dtype)
     sums = _matmul(members, centres)
@@ -66,12 +68,14 @@ def per_centre_classifier(
         amplitudes: $|f(\mu_k)|$, ones when left out.
 
     Raises:
-        InputError: when a class has no centre, the shapes disagree or p is below 1.
+        InputError: when a class has no centre, the shapes disagree, the centres are not
+            orthogonal or p is below 1.
 
     References:
         min-vidal-2025, section 3.
     """
     _check(centres, centre_labels)
+    _check_orthogonal(centres)
     activation = PReLU(exponent)
     lengths = row_norms(centres)
     values = jnp.ones_like(lengths) if amplitudes is None else amplitudes
@@ -174,4 +178,24 @@ def _check(centres: Any, centre_labels: Any) -> None:
             f"centre_labels with signs {sorted(signs)}",
             "each class needs a centre to be recognised by",
             "centre_labels of +1 and -1, both present",
+        )
+
+
+def _check_orthogonal(centres: Any) -> None:
+    """Refuse centres of cosine above 1e-4, which no rounding of float32 explains."""
+    try:
+        rows = np.asarray(centres, "float64")
+    except jax.errors.TracerArrayConversionError:
+        return
+    lengths = np.linalg.norm(rows, axis=1)
+    units = rows / np.where(lengths > 0, lengths, 1)[:, None]
+    cosines = units @ units.T
+    np.fill_diagonal(cosines, 0.0)
+    first, second = np.unravel_index(np.argmax(np.abs(cosines)), cosines.shape)
+    if abs(cosines[first, second]) > 1e-4:
+        raise InputError(
+            f"centres {first} and {second} of cosine {cosines[first, second]:.2g}",
+            "a neuron would score at the centres of others, so F(mu_k) = s_k fails:"
+            " the classifier is defined for orthogonal centres",
+            "numpy.linalg.qr(centres.T)[0].T in place of centres",
         )

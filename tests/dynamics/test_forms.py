@@ -24,14 +24,17 @@ def end(problem, form, step=0.05, time=TIME):
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_reduced_equals_raw_on_the_same_steps(name):
-    given = problem(name)
+def test_reduced_equals_raw_on_the_same_steps(name, dtype):
+    given = problem(name, dtype)
     reduced, f_reduced = end(given, "reduced")
     raw, f_raw = end(given, "raw")
     # At degree 1 and for powers the reduction commutes with every Runge-Kutta step;
     # otherwise it uses a conserved law, kept to the integrator's error (order 4).
     exact = given.activation.degree == 1 or not given.activation.normalised
     tolerance = 1e-10 if exact else 1e-5
+    if dtype == "float32":
+        # 2,400 evaluations of rounding 6e-8 each.
+        tolerance = 2e-4
     assert relative(f_reduced, f_raw) < tolerance
     assert relative(reduced.hidden, raw.hidden) < 100 * tolerance
     if given.initial.hidden_bias is not None:

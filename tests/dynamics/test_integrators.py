@@ -122,13 +122,15 @@ def test_observing_does_not_disturb_the_steps():
 
 
 @pytest.mark.parametrize("name", ["prelu3", "relu"])
-def test_vmapped_runs_equal_single_ones(name):
-    singles = [problem(name, seed=s) for s in range(3)]
+def test_vmapped_runs_equal_single_ones(name, dtype):
+    singles = [problem(name, dtype, seed=s) for s in range(3)]
     batch = jax.tree.map(lambda *a: jnp.stack(a), *singles)
     together = jax.vmap(lambda p: solve(p, [5.0, 20.0], {"f": outputs}))(batch)
     for i, given in enumerate(singles):
         alone = solve(given, [5.0, 20.0], {"f": outputs})
-        assert relative(together.observables["f"][i], alone.observables["f"]) < 1e-11
+        rounding = 1e-11 if dtype == "float64" else 1e-5
+        gap = relative(together.observables["f"][i], alone.observables["f"])
+        assert gap < rounding
         assert int(together.statistics["accepted"][i]) == int(
             alone.statistics["accepted"]
         )

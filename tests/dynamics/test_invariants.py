@@ -1,6 +1,7 @@
 """What a gradient flow conserves, and flows that are solved in closed form."""
 
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -76,16 +77,19 @@ def test_below_two_the_drift_falls_at_least_first_order(exponent):
     assert np.log(values[0] / values[1]) / np.log(8) > 0.9
 
 
-def one_datum(activation, loss, w, v):
-    dataset = Dataset(
-        jnp.array([[1.0, 0.0]]), jnp.array([1.0]), jnp.array([0], jnp.int32), None, None
-    )
-    weights = Weights(
-        jnp.array([[w, 0.0]]), jnp.array([v]), None, None, jnp.array([True])
-    )
+#: Tolerances that each precision can keep.
+TIGHT = {"float32": 1e-5, "float64": 1e-7}
+
+
+def one_datum(activation, loss, w, v, dtype="float64"):
+    array = functools.partial(jnp.array, dtype=dtype)
+    first = jnp.array([0], jnp.int32)
+    dataset = Dataset(array([[1.0, 0.0]]), array([1.0]), first, None, None)
+    hidden, output = array([[w, 0.0]]), array([v])
+    weights = Weights(hidden, output, None, None, jnp.array([True]))
     return Problem(
         dataset,
-        jnp.array([1.0]),
+        array([1.0]),
         weights,
         activation,
         loss,
@@ -96,20 +100,23 @@ def one_datum(activation, loss, w, v):
 
 @pytest.mark.parametrize("form", ["reduced", "raw"])
 @pytest.mark.parametrize("activation", [ReLU(), PReLU(3), PReLU(1.5)])
-def test_aligned_neuron_square_loss(activation, form):
-    given = one_datum(activation, losses.squared, 1e-3, 1e-3)
-    run = solve(given, [9.0], {}, Adaptive(1e-7), form)
+def test_aligned_neuron_square_loss(activation, form, dtype):
+    given = one_datum(activation, losses.squared, 1e-3, 1e-3, dtype)
+    run = solve(given, [9.0], {}, Adaptive(TIGHT[dtype]), form)
+    assert run.final.output.dtype == dtype
     u = float(run.final.output[0] * run.final.hidden[0, 0])
-    assert abs(u - solvable.balanced_product(9.0, 1.0, 1e-6)) < 1e-6
+    exact = solvable.balanced_product(9.0, 1.0, 1e-6)
+    assert abs(u - exact) < 10 * TIGHT[dtype]
 
 
 @pytest.mark.parametrize("form", ["reduced", "raw"])
 @pytest.mark.parametrize("activation", [ReLU(), PReLU(3)])
-def test_aligned_neuron_exponential_loss(activation, form):
-    given = one_datum(activation, losses.exponential, 1e-2, 1e-2)
-    run = solve(given, [10.0], {}, Adaptive(1e-7), form)
+def test_aligned_neuron_exponential_loss(activation, form, dtype):
+    given = one_datum(activation, losses.exponential, 1e-2, 1e-2, dtype)
+    run = solve(given, [10.0], {}, Adaptive(TIGHT[dtype]), form)
     u = float(run.final.output[0] * run.final.hidden[0, 0])
-    assert abs(u - solvable.growth_exponential(10.0, 1e-4)) < 1e-5
+    exact = solvable.growth_exponential(10.0, 1e-4)
+    assert abs(u - exact) < 100 * TIGHT[dtype]
 
 
 @pytest.mark.parametrize(("w", "v"), [(0.3, 0.01), (0.01, 0.3)])

@@ -60,8 +60,11 @@ def classifier(positive, negative, amplitudes=None, averaged=False):
     return hidden, output, centres, signs
 
 
-def batch_radius(cases, exponent, order):
-    """Radii of (hidden, output, points, labels), padded to the common shape."""
+def batch_radius(cases, exponent, order, dtype="float64"):
+    """Radii of (hidden, output, points, labels), padded to the common shape.
+
+    The weights are of type ``dtype``, which must hold them exactly.
+    """
     cases = cases + [cases[-1]] * (RUNS - len(cases))
     hidden = np.zeros((RUNS, WIDTH, DIM))
     output = np.zeros((RUNS, WIDTH))
@@ -70,5 +73,6 @@ def batch_radius(cases, exponent, order):
         hidden[i, : w.shape[0], : w.shape[1]], output[i, : len(v)] = w, v
         repeat = np.resize(np.arange(len(x)), POINTS)
         points[i, :, : x.shape[1]], labels[i] = x[repeat], y[repeat]
-    weights = make(hidden, output)
+    assert np.array_equal(hidden.astype(dtype), hidden)
+    weights = make(hidden.astype(dtype), output.astype(dtype))
     return radius_batch(weights, activation_of(exponent), points, labels, order=order)

@@ -16,11 +16,12 @@ from jaxbias.robustness import pgd
 NETS, CHECKED = 10, 3
 
 
-def _plane(seed):
+def _plane(seed, dtype="float64"):
     rng = np.random.default_rng(seed)
     cases = []
     for _ in range(NETS):
         w, v = rng.normal(size=(WIDTH, 2)), rng.normal(size=WIDTH)
+        w, v = w.astype(dtype).astype(float), v.astype(dtype).astype(float)
         cases.append((w, v, rng.normal(size=(10, 2)), None))
     return cases
 
@@ -45,13 +46,13 @@ def _polar(weights, activation, x, y, order, reach):
     return high.min()
 
 
-def test_ends_enclose_the_truth(exponent, order):
+def test_ends_enclose_the_truth(exponent, order, dtype):
     activation = activation_of(exponent)
     cases = []
-    for w, v, x, _ in _plane(int(10 * exponent)):
+    for w, v, x, _ in _plane(int(10 * exponent), dtype):
         f = forward(make(w, v), activation, x)
         cases.append((w, v, x, np.where(f >= 0, 1.0, -1.0)))
-    found = batch_radius(cases, exponent, order)
+    found = batch_radius(cases, exponent, order, dtype)
     tightness = []
     for i, (w, v, x, y) in enumerate(cases):
         for j in range(CHECKED):

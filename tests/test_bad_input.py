@@ -1,0 +1,106 @@
+"""What a newcomer gets wrong: what came in, why it cannot work, the call that would."""
+
+import re
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxbias as jb
+
+KEY = jax.random.key(0)
+
+
+def clusters(**wrong):
+    good = {"dim": 20, "clusters": 4, "positive": 2, "noise": 0.1}
+    return jb.data.OrthonormalClusters(**{**good, **wrong})
+
+
+def flow(network=None, data=None, **wrong):
+    network = network or jb.networks.TwoLayer(8, jb.networks.ReLU())
+    options = {"samples": 12, **wrong}
+    return jb.dynamics.GradientFlow(network, data or clusters(), **options)
+
+
+def train(**wrong):
+    options = {"times": [1.0], "key": KEY, **wrong}
+    return jb.gradient_flow(flow(), **options)
+
+
+def descend(**wrong):
+    rule = {
+        name: wrong.pop(name) for name in ("rate", "rule", "batch") if name in wrong
+    }
+    descent = jb.dynamics.Descent(**{"rate": 0.1, **rule})
+    return jb.gradient_descent(
+        flow(), descent=descent, **{"steps": [2], "key": KEY, **wrong}
+    )
+
+
+def radius(points=None, labels=None, **more):
+    network = jb.networks.TwoLayer(8, jb.networks.ReLU()).build(KEY, 20)
+    points = np.eye(2, 20) if points is None else points
+    labels = np.array([1.0, -1.0]) if labels is None else labels
+    return jb.radius(network, points, labels, **more)
+
+
+NAN = np.full((2, 20), np.nan)
+SKEW = jnp.array([[1.0, 0.0, 0.0], [0.6, 0.8, 0.0]])
+CASES = {
+    # what is called: (call, what came in, what would work)
+    "noise below zero": (lambda: clusters(noise=-0.1), "noise=-0.1", "noise=0"),
+    "noise not a number": (lambda: clusters(noise=float("nan")), "nan", "noise="),
+    "more clusters than dimensions": (lambda: clusters(clusters=30), "30", "dim="),
+    "more positive than there are": (lambda: clusters(positive=5), "5", "positive="),
+    "no neuron": (lambda: jb.networks.TwoLayer(0), "width=0", "width=1"),
+    "p below one": (lambda: jb.networks.PReLU(0.5), "0.5", "exponent=1"),
+    "no sample": (lambda: flow(samples=0), "samples=0", "samples="),
+    "an unknown clock": (lambda: flow(clock="sum_"), "sum_", "clock='sum'"),
+    "a scale of zero": (lambda: jb.networks.balanced(0.0), "scale=0", "scale="),
+    "times that fall": (lambda: train(times=[2.0, 1.0]), r"2\.|times", "times"),
+    "an observable's typo": (lambda: train(observe=["lose"]), "lose", "loss"),
+    "a rate below zero": (lambda: descend(rate=-0.1), "rate=-0.1", "rate=0.1"),
+    "an unknown rule": (lambda: descend(rule="adm"), "adm", "adam"),
+    "a batch of none": (lambda: descend(batch=0), "batch=0", "batch=1"),
+    "steps in fractions": (lambda: descend(steps=[0.5]), "0.5", "steps"),
+    "points that are not numbers": (lambda: radius(NAN), "nan|NaN|40 entries", ""),
+    "points of another dimension": (lambda: radius(np.eye(2, 7)), "7", "20"),
+    "labels of another length": (lambda: radius(labels=np.ones(3)), "3", "2"),
+    "labels that are none": (lambda: radius(labels=np.array([0.5, 1.0])), "label", "1"),
+    "an unknown norm": (lambda: radius(order=0.5), "0.5", "order"),
+    "an unknown claim": (lambda: jb.verify("min-vidal-2025/proposition2"), "2", "-2"),
+    "an unknown study": (lambda: jb.verify("nueron_alignment"), "nueron", "neuron"),
+    "an unknown citation": (lambda: jb.cite("min-vidal"), "min-vidal", "min-vidal-20"),
+    "a result that is not there": (lambda: jb.open("nowhere.nc"), "nowhere.nc", ""),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_it_is_told_what_came_in_why_and_what_would_work(name):
+    call, got, fix = CASES[name]
+    with pytest.raises(jb.InputError) as caught:
+        call()
+    error = caught.value
+    assert re.search(got, error.got), error.got
+    assert len(error.why.split()) >= 3, "a reason"
+    assert fix in error.fix, error.fix
+    assert error.fix
+    assert str(error) == f"{error.got}: {error.why}. Try {error.fix}."
+
+
+def test_centres_that_are_not_orthogonal_are_refused_where_the_theory_needs_them():
+    signs = jnp.array([1.0, -1.0])
+    for build in (
+        jb.networks.averaged_classifier,
+        lambda c, s: jb.networks.per_centre_classifier(c, s, 3.0),
+    ):
+        with pytest.raises(jb.InputError) as caught:
+            build(SKEW, signs)
+        assert "orthogonal" in str(caught.value)
+
+
+def test_a_missing_data_set_names_its_files(monkeypatch, tmp_path):
+    monkeypatch.setenv("JAXBIAS_DATA", str(tmp_path))
+    with pytest.raises(jb.InputError, match="train-images-idx3-ubyte.gz"):
+        jb.data.mnist()
