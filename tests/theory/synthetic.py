@@ -235,3 +235,11 @@ def unfinished(arrays):
         if name in lost:
             lost[name] = np.full(np.shape(lost[name]), math.nan)
     return lost
+
+
+def judged(claim, arrays, decoy=None, alpha=1e-3):
+    """The finding of a claim, or of a decoy in its place, on arrays made by hand."""
+    prediction, remainder = claim.predict(claim.setting), claim.remainder(claim.setting)
+    if decoy is not None:
+        prediction = decoy.alter(claim.setting, prediction)
+    return claim.judge(arrays, prediction, remainder, alpha)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
+from synthetic import judged
 
 from jaxbias.theory.conserved import CLAIMS, matrix_factorisation
 
@@ -10,11 +11,7 @@ CLAIM = {claim.id.rpartition("/")[2]: claim for claim in CLAIMS}
 
 
 def judge(name, arrays, decoy=None):
-    claim = CLAIM[name]
-    prediction, remainder = claim.predict(claim.setting), claim.remainder(claim.setting)
-    if decoy is not None:
-        prediction = decoy.alter(claim.setting, prediction)
-    return claim.judge(arrays, prediction, remainder, 1e-3)
+    return judged(CLAIM[name], arrays, decoy)
 
 
 def _symmetric(values, seed=0):

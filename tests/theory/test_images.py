@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from synthetic import judged
 
 from jaxbias.theory.images import CLAIMS
 
@@ -10,11 +11,7 @@ POINTS = 2000
 
 
 def judge(name, arrays, decoy=None):
-    claim = CLAIM[name]
-    prediction, remainder = claim.predict(claim.setting), claim.remainder(claim.setting)
-    if decoy is not None:
-        prediction = decoy.alter(claim.setting, prediction)
-    return claim.judge(arrays, prediction, remainder, 1e-4)
+    return judged(CLAIM[name], arrays, decoy)
 
 
 def withstood(shares, seed=0):

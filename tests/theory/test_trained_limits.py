@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from synthetic import judged
 
 from jaxbias.theory.trained_limits import CLAIMS
 from jaxbias.verification import run
@@ -12,11 +13,7 @@ SEEDS = 16
 
 
 def judge(name, arrays, decoy=None):
-    claim = CLAIM[name]
-    prediction, remainder = claim.predict(claim.setting), claim.remainder(claim.setting)
-    if decoy is not None:
-        prediction = decoy.alter(claim.setting, prediction)
-    return claim.judge(arrays, prediction, remainder, 1e-3)
+    return judged(CLAIM[name], arrays, decoy)
 
 
 def levels(table):
