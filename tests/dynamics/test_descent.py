@@ -154,7 +154,21 @@ def test_padding_and_frozen_readouts_stay_put(dtype):
     assert not np.array_equal(down.final.hidden[:20], drawn.initial.hidden[:20])
 
 
-def test_rates_and_seeds_ride_in_one_program():
+def test_the_recipe_runs_over_seeds_in_one_program():
+    seeds = [problem("relu", seed=s) for s in (3, 4)]
+    batch = jax.tree.map(lambda *leaves: jnp.stack(leaves), *seeds)
+    keys = jax.random.split(KEY, 2)
+    recipe = Descent(0.2, batch=10)
+    together = jax.vmap(lambda p, k: descend(p, recipe, [40], key=k))(batch, keys)
+    assert together.final.hidden.shape[0] == 2
+    for lane, one in enumerate(seeds):
+        alone = descend(one, recipe, [40], key=keys[lane])
+        assert relative(together.final.hidden[lane], alone.final.hidden) < 1e-12
+        assert relative(together.final.output[lane], alone.final.output) < 1e-12
+    assert relative(together.final.hidden[0], together.final.hidden[1]) > 0.1
+
+
+def test_rates_ride_in_one_program():
     drawn, rates = problem("prelu3"), jnp.array([0.05, 0.2])
     many = jax.vmap(lambda rate: descend(drawn, Descent(rate, batch=8), [7], key=KEY))
     down = many(rates)
