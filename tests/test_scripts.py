@@ -99,3 +99,44 @@ def test_a_failed_installation_is_tried_again(place):
     assert environment(place, broken).returncode == 1
     assert environment(place, broken).returncode == 1
     assert log(place) == ["venv", "pip .[cli,data]", "pip .[cli,data]"]
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    """A repository whose tests only say who runs them, and where."""
+    (tmp_path / "scripts").mkdir()
+    shutil.copy(ROOT / "scripts" / "both_ends.sh", tmp_path / "scripts")
+    (tmp_path / "scripts" / "test.sh").write_text(
+        f'cd "$(dirname "$0")/.."; echo "$PYTHON $(ls -A | tr "\\n" " ")" '
+        f">>{tmp_path}/told; test ! -e broken\n"
+    )
+    (tmp_path / ".gitignore").write_text(".venv\ntold\n")
+    (tmp_path / ".venv").mkdir()
+    (tmp_path / ".venv" / "heavy").write_text("not to be copied")
+    (tmp_path / "new file").write_text("not yet committed")
+    subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
+    return tmp_path
+
+
+def both_ends(checkout, *pythons):
+    return subprocess.run(
+        ["bash", "scripts/both_ends.sh", *pythons],
+        cwd=checkout,
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_the_tests_run_on_every_interpreter_named(checkout):
+    done = both_ends(checkout, sys.executable, "python3")
+    assert done.returncode == 0, done.stderr
+    first, second = (checkout / "told").read_text().splitlines()
+    assert first == f"{sys.executable} .gitignore new file scripts "
+    assert second == "python3 .gitignore new file scripts "
+    assert done.stderr.count("tests on Python 3") == 2
+
+
+def test_a_failure_on_one_interpreter_is_the_end(checkout):
+    (checkout / "broken").touch()
+    assert both_ends(checkout, sys.executable, "python3").returncode == 1
+    assert len((checkout / "told").read_text().splitlines()) == 1

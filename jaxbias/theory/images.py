@@ -1,5 +1,7 @@
 """Empirical trends on real images, each a claim run to the paper's protocol."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from jaxbias.theory._claim import (
@@ -51,17 +53,21 @@ def _judge_order(name: str):
         del remainder
         robust = arrays[name][np.asarray(prediction["order"])]
         cells = (len(robust) - 1) * robust.shape[1]
-        lows, highs = [], []
+        shares, lows, highs = [], [], []
         for less, more in zip(robust, robust[1:], strict=False):
             for first, second in zip(less, more, strict=True):
                 won, lost = int(np.sum(second & ~first)), int(np.sum(first & ~second))
                 if won + lost:
                     level = alpha / (2 * cells)
+                    shares.append(won / (won + lost))
                     lows.append(proportion_lower(won, won + lost, level))
                     highs.append(proportion_upper(won, won + lost, level))
+        if not shares:
+            return searched(judge_at_least([np.nan], [np.nan], 0.5))
         # Only a pair in the wrong order speaks against the trend: a "for all".
-        highs = np.array(highs or [np.nan])
-        return searched(judge_at_least(highs, highs, 0.5))
+        found = searched(judge_at_least(highs, highs, 0.5))
+        interval = np.stack([lows, highs], axis=1)
+        return replace(found, measured=np.array(shares), interval=interval)
 
     return judge
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 from synthetic import judged
 
 from jaxbias.theory.images import CLAIMS
@@ -35,6 +36,19 @@ def test_a_rising_order_is_not_refuted_and_its_reverse_is(what):
     assert judge(name, {what: withstood(RISING[::-1])}).conclusion == "false"
     for decoy in CLAIM[name].decoys:
         assert judge(name, {what: withstood(RISING)}, decoy).conclusion == "false"
+
+
+def test_shares_of_the_points_that_differ_are_reported_with_their_intervals():
+    robust = np.zeros((4, 1, 100), bool)
+    # 30 points only the second withstands, 10 only the first, then no difference.
+    robust[0, 0, :10], robust[1:, 0, 10:40] = True, True
+    found = judge("order-paper-attack", {"apgd": robust})
+    np.testing.assert_allclose(found.measured, [0.75])
+    low, high = found.interval[0]
+    # Clopper-Pearson at 1e-3 / (2 cells of 3): scipy's own, one-sided.
+    ends = stats.binomtest(30, 40).proportion_ci(1 - 2 * 1e-3 / 6, "exact")
+    assert (low, high) == pytest.approx((ends.low, ends.high), rel=1e-6)
+    assert found.conclusion == "true"
 
 
 def test_one_radius_in_the_wrong_order_is_enough():
