@@ -174,7 +174,7 @@ def _judge_scaling(arrays, prediction, remainder, alpha):
 def _claim(name, statement, exponent, predict, remainder, judge, decoys, **more):
     return Claim(
         **{
-            "id": f"jaxbias/{name}",
+            "id": name,
             "statement": statement,
             "source": Source("jaxbias", "trained networks, checks 17 to 21"),
             "provenance": "derived",
@@ -234,18 +234,18 @@ def _scaling_claim(name, statement, exponent, value, delta, decoys, seeds) -> Cl
 
 CLAIMS = (
     _rank_claim(
-        "trained-averages/stable-rank",
+        "jaxbias/trained-averages/stable-rank",
         1.0,
         "At p = 1 the stable ranks of W and of the hidden features are"
         " 1 + sqrt(min(K1, K2)/max(K1, K2)).",
     ),
     _rank_claim(
-        "trained-centres/stable-rank",
+        "jaxbias/trained-centres/stable-rank",
         3.0,
         "At p = 3 the stable ranks of W and of the hidden features are K.",
     ),
     _claim(
-        "trained-centres/lemma-17",
+        "jaxbias/trained-centres/lemma-17",
         "The corrected Lemma 17 bounds sup |f - F^(3)| of a trained network by its own"
         " misalignment delta, group sums within nu of 1 and leftover zeta.",
         3.0,
@@ -263,7 +263,7 @@ CLAIMS = (
         expected="not refuted",
     ),
     _claim(
-        "trained-quadratic/mixtures",
+        "jaxbias/trained-quadratic/mixtures",
         "At p = 2 centres do not attract: in every run a dominant neuron ends at a"
         " cosine below 0.95 to its best centre.",
         2.0,
@@ -276,7 +276,7 @@ CLAIMS = (
         family="jaxbias/trained/quadratic",
     ),
     _claim(
-        "trained-quadratic/inside-the-class",
+        "jaxbias/trained-quadratic/inside-the-class",
         "At p = 2 every dominant neuron stays in the cone of its class: its cosine to"
         " the best centre is at least 1/sqrt(max(K1, K2)), within 0.01.",
         2.0,
@@ -289,7 +289,7 @@ CLAIMS = (
         family="jaxbias/trained/quadratic",
     ),
     _claim(
-        "quantised-cosines",
+        "jaxbias/quantised-cosines",
         "At noise 0 and p = 1 a neuron that sees m of the K_c centres of its class"
         " turns to their average: its cosine to the class average is sqrt(m/K_c).",
         1.0,
@@ -304,7 +304,7 @@ CLAIMS = (
         family="jaxbias/trained/noiseless",
     ),
     _scaling_claim(
-        "distance-scaling-averages",
+        "jaxbias/distance-scaling-averages",
         "At p = 1 the distance of a trained network to F grows like the noise: its"
         " log-log slope lies in [0.9, 1.2].",
         1.0,
@@ -317,7 +317,7 @@ CLAIMS = (
         32,
     ),
     _scaling_claim(
-        "distance-scaling-centres",
+        "jaxbias/distance-scaling-centres",
         "At p = 3 the distance of a trained network to F^(3) grows faster than the"
         " noise and no faster than its square: its log-log slope lies in [1, 2] (up to"
         " the best factor).",
@@ -331,7 +331,7 @@ CLAIMS = (
         16,
     ),
     _claim(
-        "x",
+        "min-vidal-2025/proposition-1-trained",
         "No classifier has robust error below min(K1, K2)/K at radius sqrt(2)/2: so"
         " it is for trained networks.",
         3.0,
@@ -345,7 +345,6 @@ CLAIMS = (
             scaled(0.9, "radius"),
             Decoy("1 - 1/K", lambda s, p: {**p, "bound": 1 - 1 / s["clusters"]}),
         ),
-        id="min-vidal-2025/proposition-1-trained",
         source=Source("min-vidal-2025", "Proposition 1", "PMLR 267"),
         provenance="seen",
         kind="probability",
