@@ -131,7 +131,8 @@ class ReducedSystem(AbstractSystem):
         responses, slopes, norms = self._features(state)
         residuals = self._residuals(state, responses)
         signal = slopes * per_neuron(residuals, state.output)
-        growth = jnp.matmul(responses.T, residuals, precision="highest")
+        # In this order nothing of the size of the scores is transposed.
+        growth = jnp.matmul(residuals.T, responses, precision="highest").T
         scores = jnp.matmul(self.gram, signal, precision="highest")
         dual = signal
         if norms is not None:
