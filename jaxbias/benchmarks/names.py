@@ -7,7 +7,7 @@ BENCHMARKS = {
     "M-p3": "The same at p = 3.",
 }
 BASELINES = {
-    "torch": "The papers' recipe in PyTorch: mini-batch SGD of rate 0.2.",
+    "torch": "The papers' recipe in PyTorch: mini-batch SGD, rate 0.2 or more.",
     "diffrax-best": "Diffrax on the weights, its fastest solver and tolerance.",
     "diffrax-ours": "Diffrax on our reduced variables, its fastest solver and norm.",
 }

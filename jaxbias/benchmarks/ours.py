@@ -20,9 +20,9 @@ def prepare(workload: Workload, seeds: tuple[int, ...], setting: dict) -> Prepar
     return _prepare(workload, seeds, rtol, "float32")
 
 
-def tight(workload: Workload, seeds: tuple[int, ...]) -> Prepared:
-    """The reference: float64 at the workload's tight tolerance."""
-    return _prepare(workload, seeds, workload.tight, "float64")
+def tight(workload: Workload, seeds: tuple[int, ...], times: float = 1.0) -> Prepared:
+    """The reference: float64 at a multiple of the workload's tight tolerance."""
+    return _prepare(workload, seeds, times * workload.tight, "float64")
 
 
 def _prepare(workload: Workload, seeds: tuple[int, ...], rtol, dtype: str) -> Prepared:

@@ -1,7 +1,9 @@
 """MNIST from its four published files, and precomputed features from one's own."""
 
 import os
+import tokenize
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -32,6 +34,19 @@ _FILES = {
         "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
     ),
 }
+
+
+#: What numpy raises for the ways in which an archive may be damaged.
+_UNREADABLE = (
+    OSError,
+    ValueError,
+    EOFError,
+    RuntimeError,
+    SyntaxError,
+    zipfile.BadZipFile,
+    zlib.error,
+    tokenize.TokenError,
+)
 
 
 class Splits(NamedTuple):
@@ -126,9 +141,12 @@ def features(
     example += " test_inputs=..., test_labels=...)"
     try:
         # numpy leaves a file that is no archive open; this one is closed here.
-        with open(path, "rb") as raw, np.load(raw, allow_pickle=False) as file:
+        with open(path, "rb") as raw:
+            file = np.load(raw, allow_pickle=False)
+            if not isinstance(file, np.lib.npyio.NpzFile):
+                raise ValueError("it holds one array without a name")
             stored = {name: file[name] for name in file.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    except _UNREADABLE as error:
         why = f"it is no readable .npz file ({error})"
         raise InputError(f"file {path}", why, example) from error
     parts = {}
@@ -159,14 +177,17 @@ def _check_rows(part: str, rows: np.ndarray, classes: np.ndarray, train: Any) ->
             f"train_inputs has {train[0].shape[1]}",
             f"{part}_inputs of shape ({len(rows)}, {train[0].shape[1]})",
         )
-    if not np.issubdtype(rows.dtype, np.number):
+    if rows.dtype.kind not in "fiu":
         raise InputError(
-            f"{part}_inputs of type {rows.dtype}", "features are numbers", "float32"
+            f"{part}_inputs of type {rows.dtype}",
+            "features are real numbers",
+            "float32",
         )
     finite_array(f"{part}_inputs", rows)
-    if not np.issubdtype(classes.dtype, np.integer) or classes.min() < 0:
+    if classes.dtype.kind not in "iu" or classes.min() < 0:
+        least = f", least value {classes.min()}" if classes.dtype.kind in "iu" else ""
         raise InputError(
-            f"{part}_labels of type {classes.dtype} with least value {classes.min()}",
+            f"{part}_labels of type {classes.dtype}{least}",
             "a class is an integer from 0",
             f"numpy.unique({part}_labels, return_inverse=True)[1]",
         )

@@ -45,7 +45,7 @@ def train_module(
     minibatch sits the epoch out. Only ``nnx.Param`` variables are trained.
 
     Args:
-        network: any flax module from inputs to outputs; left as it is.
+        network: a flax module from inputs to outputs, without state; left as it is.
         dataset: the training set.
         optimiser: an optax transformation, learning rate included.
         loss: a loss or its registered name.
@@ -57,8 +57,8 @@ def train_module(
         The trained network and what happened epoch by epoch.
 
     Raises:
-        InputError: for no epochs, and for a minibatch below 1 or above the number of
-            samples.
+        InputError: for no epochs, for a minibatch below 1 or above the number of
+            samples, and for a module with batch statistics or random states.
     """
     loss = named(loss)
     positive_int("epochs", epochs)
@@ -71,6 +71,18 @@ def train_module(
             f"batch={dataset.samples}",
         )
     graph, parameters, rest = nnx.split(network, nnx.Param, ...)
+    carried = [
+        kind.__name__
+        for kind in (nnx.BatchStat, nnx.RngState)
+        if jax.tree.leaves(nnx.state(network, kind))
+    ]
+    if carried:
+        raise InputError(
+            f"a module with {' and '.join(carried)}",
+            "only parameters are updated, so its statistics and random states would"
+            " stay what they are",
+            "a module without normalisation over batches and without dropout",
+        )
     parameters, history = _train(
         parameters, rest, dataset, key, graph, optimiser, loss, epochs, batch
     )

@@ -91,7 +91,7 @@ def _law(name: str, statement: str, place: str, decoy: str, **more) -> Claim:
             requires("rows do not span the inputs", float(s["dim"] - s["samples"] - 1)),
         ),
         predict=lambda _: {"law": name, "bound": 1e-8},
-        remainder=lambda _: Remainder(1e-8, "a hundred times the solver's tolerance"),
+        remainder=lambda _: Remainder(1e-8, "a thousand times the solver's tolerance"),
         evidence=lambda s, _: Computation("conserved/laws", s),
         judge=_judge_law,
         expected="holds",
@@ -170,7 +170,7 @@ def _factorised(setting: Setting, shift: float = 0.0):
     rng = np.random.default_rng(setting["draw"])
     order = setting["order"]
     half = rng.standard_normal((order, order))
-    # One eigenvalue is 0 and one negative, so that every branch is met.
+    # Of every sign, and one zero up to rounding.
     values = np.array([2.0, 1.0, 0.5, 0.0, -0.5])[:order]
     basis = np.linalg.qr(half)[0]
     target = (basis * values) @ basis.T

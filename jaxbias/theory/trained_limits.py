@@ -250,7 +250,7 @@ CLAIMS = (
         " misalignment delta, group sums within nu of 1 and leftover zeta.",
         3.0,
         lambda s: {"setting": s, "factor": 1.0},
-        lambda _: Remainder(1e-2, "a tenth of the bound at delta = 1e-4"),
+        lambda _: Remainder(1e-2, "a twentieth of the bound at delta = 1e-4"),
         _judge_lemma,
         (scaled(1 / 30, "factor"), scaled(1 / 100, "factor")),
         kind="inequality",

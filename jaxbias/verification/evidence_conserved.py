@@ -198,4 +198,5 @@ def factorisation(parameters, root):
         factors = run.y.T.reshape(-1, *factor.shape)
         values.append(np.array([u @ u.T for u in factors]).ravel())
     found = refined(*values, floor=1e-11)
-    return {"measured": found.value, "error": found.error}
+    error = np.where(found.converged, found.error, np.inf)
+    return {"measured": found.value, "error": error}

@@ -122,9 +122,10 @@ def test_the_names_lead_to_methods():
 
 
 def test_a_ladder_goes_from_loose_to_tight():
-    for module in (diffrax_weights, diffrax_reduced):
+    for module in (torch_recipe, diffrax_weights, diffrax_reduced):
+        name = "rate" if module is torch_recipe else "rtol"
         for ladder in module.LADDERS:
-            tolerances = [setting["rtol"] for setting in ladder]
+            tolerances = [setting[name] for setting in ladder]
             assert tolerances == sorted(tolerances, reverse=True)
 
 

@@ -37,6 +37,7 @@ MEASURED = Row(
     baseline_peak_megabytes=140.0,
     seeds=8,
     rounds=5,
+    reference_error=8e-5,
 )
 ABSENT = Row("S-p1", "torch", "not run: torch is not installed")
 POINTS = [
@@ -54,6 +55,7 @@ def test_the_page_the_data_and_the_figure_are_written(tmp_path):
     assert "| 2.71 " in page
     assert "not run: torch is not installed" in page
     assert "error_against_time.png" in page
+    assert "looser ones: S-p1 8.0e-05." in page
     assert drawn
     assert all(path.stat().st_size > 1000 for path in drawn)
     stored = xr.load_dataset(folder / "data" / "error_against_time.nc")

@@ -1,3 +1,4 @@
+import contextlib
 import os
 import shutil
 from pathlib import Path
@@ -138,7 +139,7 @@ def test_features_with_a_validation_part(tmp_path, arrays):
         ({"train_inputs": np.full((12, 4), np.nan)}, "48 entries that are NaN"),
         ({"train_labels": np.linspace(0, 1, 12)}, "a class is an integer from 0"),
         ({"train_labels": np.arange(12) - 1}, "least value -1"),
-        ({"train_inputs": np.full((12, 4), "a")}, "features are numbers"),
+        ({"train_inputs": np.full((12, 4), "a")}, "features are real"),
     ],
 )
 def test_features_that_cannot_work_are_refused(tmp_path, arrays, change, message):
@@ -157,3 +158,44 @@ def test_a_corrupt_feature_file_is_refused(tmp_path, arrays):
         features(path)
     with pytest.raises(InputError, match="No such file"):
         features(tmp_path / "none.npz")
+
+
+def test_damaged_archives_are_refused_whatever_numpy_makes_of_them(tmp_path):
+    rng = np.random.default_rng(0)
+    good = tmp_path / "good.npz"
+    np.savez_compressed(
+        good,
+        train_inputs=rng.normal(size=(20, 6)),
+        train_labels=np.arange(20) % 3,
+        test_inputs=rng.normal(size=(5, 6)),
+        test_labels=np.arange(5) % 3,
+    )
+    whole = good.read_bytes()
+    sound = 0
+    for _ in range(200):
+        damaged = bytearray(whole)
+        for place in rng.integers(0, len(whole), size=20):
+            damaged[place] = rng.integers(256)
+        path = tmp_path / "damaged.npz"
+        path.write_bytes(bytes(damaged))
+        # Anything but what it refuses would be raised here.
+        with contextlib.suppress(InputError):
+            features(path)
+            sound += 1
+    assert sound < 20
+
+
+def test_one_array_alone_and_words_are_refused(tmp_path):
+    alone = tmp_path / "alone.npy"
+    np.save(alone, np.ones((3, 2)))
+    with pytest.raises(InputError, match="without a name"):
+        features(alone)
+    good = {"train_inputs": np.ones((3, 2)), "train_labels": np.arange(3)}
+    good |= {"test_inputs": np.ones((3, 2)), "test_labels": np.arange(3)}
+    for wrong, says in (
+        ({"test_labels": np.array(["a", "b", "c"])}, "labels of type <U1"),
+        ({"test_inputs": np.ones((3, 2)) + 1j}, "inputs of type complex128"),
+    ):
+        np.savez(tmp_path / "wrong.npz", **{**good, **wrong})
+        with pytest.raises(InputError, match=says):
+            features(tmp_path / "wrong.npz")

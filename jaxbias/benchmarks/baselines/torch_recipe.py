@@ -7,9 +7,9 @@ import numpy as np
 from jaxbias.benchmarks.prepared import Prepared, Trained
 from jaxbias.benchmarks.workloads import Workload
 
-#: The published rate; the others are drawn in the figure.
-CHOSEN = {"rate": 0.2}
-SETTINGS = tuple({"rate": rate} for rate in (0.8, 0.4, 0.2))
+CHOSEN = None
+#: The published rate is the last and slowest.
+LADDERS = (tuple({"rate": rate} for rate in (0.8, 0.4, 0.2)),)
 _BATCH = 100
 
 
