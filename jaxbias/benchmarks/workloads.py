@@ -26,8 +26,9 @@ _FRESH_ROWS = 1000
 _FRESH_STREAM = 10_000
 _SIZES = {"S": (200, 1000, 200, 8), "M": (1000, 2000, 500, 2)}
 _HORIZON = {1: 200.0, 3: 500.0}
-#: Of the float64 flow that errors are measured against.
-_TIGHT = {1: 1e-3, 3: 1e-4}
+#: Of the float64 flow that errors are measured against; at p = 1 it is within 1e-4 of
+#: small Euler steps, which a tolerance of 1e-3 is not.
+_TIGHT = {1: 1e-5, 3: 1e-4}
 
 
 @dataclass(frozen=True)
