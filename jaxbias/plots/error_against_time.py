@@ -22,7 +22,8 @@ def figure(data: xr.Dataset) -> Figure:
     rows = (len(panels) + 1) // 2
     columns = min(2, len(panels))
     drawn = style.new_figure(
-        style.COLUMN if columns == 1 else style.PAGE, 0.45 + 2.15 * rows
+        style.COLUMN if columns == 1 else style.PAGE,
+        0.45 + 2.15 * rows + (0.3 if columns == 1 else 0),
     )
     axes = drawn.subplots(rows, columns, squeeze=False, sharey=True).ravel()
     for ax in axes[len(panels) :]:
@@ -38,7 +39,7 @@ def figure(data: xr.Dataset) -> Figure:
                 look = {"color": colour, "mfc": face, "ms": size, "zorder": 3 + chosen}
                 ax.plot(mark.x, mark.y, marker, ls="none", mew=0.8, **look)
         for mark in pick(marks, panel=panel, role="guide"):
-            style.guide(ax, mark.y[0], "equal error", axis="y", at=0.98, side="bottom")
+            style.guide(ax, mark.y[0], "", axis="y")
         ax.set_xlabel("CPU seconds of one core, all seeds")
     for ax in axes[::columns]:
         ax.set_ylabel("error of the worst seed")
@@ -49,7 +50,11 @@ def figure(data: xr.Dataset) -> Figure:
         for method, (colour, marker, name) in _LOOKS.items()
         if method in used
     ]
-    drawn.legend(handles=handles, loc="outside lower center", ncols=len(handles))
+    handles += shown[0].plot(
+        [], [], "--", color=style.GREY, lw=0.8, label="equal error"
+    )
+    ncols = len(handles) if columns > 1 else 2
+    drawn.legend(handles=handles, loc="outside lower center", ncols=ncols)
     finite = np.concatenate([mark.y for mark in marks])
     finite = finite[np.isfinite(finite)]
     shown[0].set_ylim(finite.min() / 2, min(finite.max() * 2, 3.0))
