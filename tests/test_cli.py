@@ -67,7 +67,7 @@ def row(verdict="holds", **more):
         ("sweep neuron_alignment --out {file}/x", "--out with a folder"),
         ("status {empty}", "jaxbias sweep STUDY --out"),
         ("status {empty}/nowhere", "jaxbias sweep STUDY --out"),
-        ("bench S-p2", "'S-p1'"),
+        ("bench S-p2", "S-p1"),
         ("bench S-p1 --baseline pytorch", "'torch'"),
         ("bench S-p1 --rounds 0", "--rounds=1"),
         ("bench S-p1 --out {file}/x", "--out with a folder"),

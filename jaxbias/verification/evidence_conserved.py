@@ -185,7 +185,7 @@ def factorisation(parameters, root):
         return ((target - u @ u.T) @ u).ravel()
 
     values = []
-    for rtol in (1e-10, 1e-11, 1e-12):
+    for rtol in (1e-11, 1e-12, 1e-13):
         run = solve_ivp(
             field,
             (0.0, times[-1]),
