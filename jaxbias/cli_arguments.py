@@ -46,7 +46,7 @@ class Verify:
     """Hold claims against measurements and print the verdicts."""
 
     targets: tyro.conf.Positional[tuple[str, ...]] = ()
-    """Claims or studies. None: every claim."""
+    """Claims or studies. None: every claim that needs no data set."""
     size: Literal["quick", "paper"] = "quick"
     """How much evidence to gather."""
     from_: Annotated[Path | None, tyro.conf.arg(name="from", metavar="PATH")] = None
@@ -96,7 +96,7 @@ class Bench:
     """Measure speed at equal error against the tools one would else use."""
 
     names: tyro.conf.Positional[tuple[str, ...]] = ()
-    """Benchmarks, as `jaxbias list` names them. None: all (half an hour)."""
+    """Benchmarks, as `jaxbias list` names them. None: all (an hour)."""
     baseline: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
     """What to compare with: torch, diffrax-best, diffrax-ours. None: all."""
     rounds: int = 5

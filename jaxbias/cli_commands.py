@@ -295,27 +295,24 @@ def _bench(command: commands.Bench) -> int:
         known("benchmark", name, [entry["name"] for entry in index()["benchmarks"]])
     positive_int("--rounds", command.rounds)
     writable(command.out)
-    from jaxbias.benchmarks.names import BENCHMARKS
     from jaxbias.benchmarks.report import write_report
     from jaxbias.benchmarks.suite import OURS_ABOVE, bench
     from jaxbias.benchmarks.table import COLUMNS, cells
 
-    rows, points, figures = [], [], []
-    names = command.names or tuple(BENCHMARKS)
+    figures = []
+
+    def keep(rows, points):
+        figures[:] = write_report(rows, points, command.out)
+
     with Progress() as progress:
-        for done, name in enumerate(names):
-            found = bench(
-                [name],
-                baselines=command.baseline,
-                rounds=command.rounds,
-                curves=True,
-                progress=lambda _, __, text, done=done: progress(
-                    done, len(names), text
-                ),
-            )
-            rows, points = rows + found[0], points + found[1]
-            # After each, so that an interruption loses one workload at most.
-            figures = write_report(rows, points, command.out)
+        rows, _ = bench(
+            command.names,
+            baselines=command.baseline,
+            rounds=command.rounds,
+            curves=True,
+            progress=progress,
+            keep=keep,
+        )
     plain = [row.plain() for row in rows]
     if command.json:
         print_json(plain)

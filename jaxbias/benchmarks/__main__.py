@@ -8,7 +8,7 @@ import json
 import sys
 from collections.abc import Sequence
 
-from jaxbias._checks import InputError, one_of
+from jaxbias._checks import InputError
 from jaxbias.benchmarks.names import BASELINES, BENCHMARKS
 from jaxbias.benchmarks.table import lines
 
@@ -26,16 +26,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from jaxbias.benchmarks.suite import OURS_ABOVE, bench
 
     rows, stopped = [], False
+
+    def keep(so_far, _):
+        rows[:] = so_far
+
     try:
-        for name in options.names:
-            one_of("benchmark", name, BENCHMARKS)
-        for name in options.names or BENCHMARKS:
-            rows += bench(
-                [name],
-                baselines=options.baseline or (),
-                rounds=options.rounds,
-                progress=lambda _, __, text: print(text, file=sys.stderr),
-            )[0]
+        bench(
+            options.names,
+            baselines=options.baseline or (),
+            rounds=options.rounds,
+            progress=lambda _, __, text: print(text, file=sys.stderr),
+            keep=keep,
+        )
     except InputError as error:
         print("jaxbias:", " ".join(str(error).split()), file=sys.stderr)
         return 2

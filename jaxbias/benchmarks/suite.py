@@ -131,6 +131,7 @@ def bench(
     rounds: int = 5,
     curves: bool = False,
     progress: Progress = lambda *_: None,
+    keep: Callable[[list[Row], list[Point]], None] = lambda *_: None,
 ) -> tuple[list[Row], list[Point]]:
     """Measure ratios of speed at equal error.
 
@@ -141,6 +142,8 @@ def bench(
         curves: whether every method also runs at its other settings, for the plot of
             error against time; the search of a baseline is returned in any case.
         progress: called with workloads done, workloads in all and what is being done.
+        keep: called after each workload with all rows and points so far, so that an
+            interruption loses one workload at most.
 
     Returns:
         The rows, and the points of error against time.
@@ -167,6 +170,7 @@ def bench(
         found = _compare(name, baselines or tuple(BASELINES), rounds, curves, tell)
         rows += found[0]
         points += found[1]
+        keep(rows, points)
     return rows, points
 
 

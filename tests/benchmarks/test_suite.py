@@ -218,3 +218,14 @@ def test_rows_are_plain(scripted):
     [row], _ = bench(["M-p3"], baselines=["torch"], rounds=2)
     assert row.plain() == dataclasses.asdict(row)
     assert row.plain()["baseline_setting"] == "rate 0.8"
+
+
+def test_what_is_found_is_handed_over_after_each_workload(scripted):
+    kept = []
+    bench(
+        ["S-p1", "M-p3"],
+        baselines=["torch"],
+        rounds=1,
+        keep=lambda rows, points: kept.append([row.name for row in rows]),
+    )
+    assert kept == [["S-p1"], ["S-p1", "M-p3"]]
