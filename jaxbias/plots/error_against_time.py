@@ -3,6 +3,7 @@
 import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from jaxbias.plots import _frames, style
 from jaxbias.plots._panels import pick
@@ -41,6 +42,10 @@ def figure(data: xr.Dataset) -> Figure:
         for mark in pick(marks, panel=panel, role="guide"):
             style.guide(ax, mark.y[0], "", axis="y")
         ax.set_xlabel("CPU seconds of one core, all seeds")
+        # A decade or two: powers of ten alone would be one label or none.
+        ax.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        ax.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        ax.xaxis.set_minor_formatter(NullFormatter())
     for ax in axes[::columns]:
         ax.set_ylabel("error of the worst seed")
     style.letter_panels(shown, panels)
