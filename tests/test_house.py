@@ -84,3 +84,15 @@ def test_the_public_face_is_complete():
         assert getattr(jaxbias, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'gradient_flo'"):
         jaxbias.gradient_flo  # noqa: B018
+
+
+def test_no_batched_lapack_inside_compiled_programs():
+    # Two of them in one program wait for each other's threads (jaxlib before 0.11).
+    calls = re.compile(r"\bjnp\.linalg\.(?!norm\b)(\w+)|jax\.scipy\.linalg|lax\.linalg")
+    found = {
+        f"{path.name}: {match[0]}"
+        for path in SOURCES
+        for match in calls.finditer(path.read_text("utf-8"))
+    }
+    # One in a program, which no other waits for.
+    assert found == {"distance.py: jnp.linalg.qr", "clusters.py: jnp.linalg.qr"}
