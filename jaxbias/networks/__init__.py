@@ -1,5 +1,6 @@
 """Two-layer networks: activations, initialisations, weights."""
 
+from jaxbias.networks import readouts as readouts
 from jaxbias.networks.activations import (
     Activation as Activation,
 )

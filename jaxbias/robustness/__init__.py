@@ -2,6 +2,7 @@
 
 from jaxbias.robustness import apgd as apgd
 from jaxbias.robustness import pgd as pgd
+from jaxbias.robustness._branching import Budget as Budget
 from jaxbias.robustness._radius import Radius as Radius
 from jaxbias.robustness.bounds import radius as radius
 from jaxbias.robustness.bounds import radius_batch as radius_batch

@@ -10,7 +10,7 @@ from jaxbias._checks import InputError, finite_array, one_of
 from jaxbias.networks.activations import Activation
 from jaxbias.networks.weights import Weights
 
-EFFORTS = ("bounds",)
+EFFORTS = ("bounds", "tight", "exact")
 
 
 def check_options(effort: str, certify_dtype: Any) -> None:
@@ -60,7 +60,9 @@ def unpack(network: Any, activation: Activation | None):
     return weights, activation, normalise
 
 
-def check_points(inputs: Any, labels: Any, weights: Weights):
+def check_points(
+    inputs: Any, labels: Any, weights: Weights, grouped: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
     points, labels = np.asarray(inputs, np.float64), np.asarray(labels)
     dim = weights.hidden.shape[-1]
     if points.ndim != 2 or points.shape[1] != dim or not len(points):
@@ -76,11 +78,12 @@ def check_points(inputs: Any, labels: Any, weights: Weights):
             f"there are {len(points)} points",
             f"labels of shape ({len(points)},)",
         )
-    if weights.output.ndim == 1:
+    if weights.output.ndim == 1 or grouped:
         if not np.isin(labels, (-1, 1)).all():
+            reads = "a read-out over groups" if grouped else "a network with one output"
             raise InputError(
                 f"labels {np.unique(labels)[:5].tolist()}",
-                "a network with one output tells +1 from -1",
+                f"{reads} tells +1 from -1",
                 "np.where(labels > 0, 1.0, -1.0)",
             )
         return points, labels.astype(int)
@@ -105,3 +108,29 @@ def check_centres(centres: Any, points: np.ndarray) -> np.ndarray:
         )
     finite_array("centres", centres)
     return centres
+
+
+def check_box(box: Any, points: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+    if box is None:
+        return None
+    try:
+        low, high = (
+            np.broadcast_to(np.asarray(end, np.float64), points.shape[1:])
+            for end in box
+        )
+    except (TypeError, ValueError):
+        raise InputError(
+            f"box={box!r}",
+            f"it is a lowest and a highest input, numbers or {points.shape[1]} each",
+            "box=(0.0, 1.0)",
+        ) from None
+    if not (low <= high).all():
+        raise InputError("a box whose ends cross", "nothing is inside", "(low, high)")
+    outside = ((points < low) | (points > high)).any(1)
+    if outside.any():
+        raise InputError(
+            f"{outside.sum()} of {len(points)} inputs outside the box",
+            "a step that must stay inside cannot start there",
+            "numpy.clip(inputs, *box), or a wider box",
+        )
+    return low, high

@@ -1,6 +1,7 @@
 """From a network and points to the arrays of the attack."""
 
 import math
+from dataclasses import replace
 from typing import NamedTuple
 
 import jax
@@ -11,35 +12,73 @@ from jaxtyping import Float, Int
 from jaxbias.networks.activations import Activation
 from jaxbias.robustness._geometry import Found, Problem
 from jaxbias.robustness._normal_form import NormalForm
+from jaxbias.robustness._reading import Reading, opposing
+from jaxbias.robustness._reduction import groups
 from jaxbias.robustness.minimum_norm import Search, attack_many
 
 _NEURONS, _SAMPLES = 64, 64
 _CHUNK = 64
+# What attacks do without: 1 - cosine, and share of all amplitudes.
+_LIKENESS, _NEGLIGIBLE = 1e-4, 1e-9
 
 
 class Prepared(NamedTuple):
-    """Scalar problems on a leading axis, the points of their rows, and the anchors."""
+    """Scalar problems on a leading axis, the points of their rows, and the anchors.
 
+    The rows are those of the network that is attacked: see :func:`thinned`.
+    """
+
+    rows: Float[np.ndarray, "neuron feature"]
     problem: Problem
     slots: Int[np.ndarray, "problem point"]
     places: Float[np.ndarray, "anchor feature"]
 
 
-def lengths(vectors: np.ndarray, order: float | int) -> np.ndarray:
-    """Norms of rows."""
-    if math.isinf(order):
-        return np.abs(vectors).max(-1, initial=0.0)
-    return np.sqrt((vectors**2).sum(-1))
+def thinned(form: NormalForm, size: int | None = None) -> NormalForm:
+    """A network near a given one, with one neuron for each group of parallel ones.
+
+    What it suggests to an attack is confirmed by the network itself.
+
+    Args:
+        form: the network; one with several outputs is returned as it is.
+        size: how many neurons to return, idle ones included.
+    """
+    if form.classes is not None:
+        return form
+    group = groups(form.rows, form.offsets, form.amplitudes, _LIKENESS)
+    total = np.abs(form.amplitudes)
+    member = np.zeros((group.max() + 1, len(group)))
+    member[group, np.arange(len(group))] = total
+    mass = member.sum(1)
+    keep = mass > _NEGLIGIBLE * mass.sum()
+    keep[:1] |= not keep.any()
+    member, mass = member[keep], mass[keep]
+    mean = member / np.where(mass > 0, mass, 1.0)[:, None]
+    rows, offsets = mean @ form.rows, mean @ form.offsets
+    length = np.sqrt((rows**2).sum(1) + offsets**2)
+    safe = np.where(length > 0, length, 1.0)
+    signs = np.sign(mean @ np.sign(form.amplitudes))
+    idle = 0 if size is None else size - len(mass)
+    return replace(
+        form,
+        rows=np.pad(rows / safe[:, None], ((0, idle), (0, 0))),
+        offsets=np.pad(offsets / safe, (0, idle)),
+        amplitudes=np.pad(signs * mass * length**form.activation.degree, (0, idle)),
+    )
 
 
 def prepare(
-    form: NormalForm,
+    reading: Reading,
     points: Float[np.ndarray, "sample feature"],
     labels: Int[np.ndarray, " sample"],
     centres: Float[np.ndarray, "cluster feature"] | None,
     order: float | int,
 ) -> Prepared:
-    """One problem for a network with one output, else one a pair of classes."""
+    """One problem for a network with one output, else one a pair of classes.
+
+    Where classes stand for labels, a point's own class is the one that leads it.
+    """
+    form = reading.form
     scores = form.scores(points)
     places = _places(form, points, centres)
     scale = math.sqrt(float((places**2).sum(1).mean())) or 1.0
@@ -57,7 +96,12 @@ def prepare(
         amplitudes, signs = form.amplitudes[None], labels[None]
         constants = float(form.constant) * unit[slots]
     else:
-        ours, theirs, slots = _pairs(labels, form.classes)
+        own, rival = opposing(reading, labels)
+        with jax.enable_x64(True):
+            heights = np.asarray(form.activation.value(jnp.asarray(scores)))
+        heights = heights @ form.amplitudes + unit[:, None] * form.constant
+        leads = np.argmax(np.where(own, heights, -np.inf), axis=1)
+        ours, theirs, slots = _pairs(leads, rival)
         amplitudes = (form.amplitudes[:, ours] - form.amplitudes[:, theirs]).T
         signs = np.ones(slots.shape)
         constants = (form.constant[ours] - form.constant[theirs])[:, None] * unit[slots]
@@ -79,7 +123,7 @@ def prepare(
         ray=np.zeros((*slots.shape, len(form.rows))),
         ray_square=np.zeros(slots.shape),
     )
-    return Prepared(problem, slots, places)
+    return Prepared(form.rows, problem, slots, places)
 
 
 def _places(
@@ -96,15 +140,14 @@ def _places(
     return np.concatenate(parts if centres is None else [centres, *parts])
 
 
-def _pairs(labels: np.ndarray, classes: int):
-    """Every (label, rival) with its points, repeated up to one common number."""
-    present = [(y, np.flatnonzero(labels == y)) for y in np.unique(labels)]
+def _pairs(own: np.ndarray, rival: np.ndarray):
+    """Every (class, rival) with its points, repeated up to one common number."""
+    present = [(y, np.flatnonzero(own == y)) for y in np.unique(own)]
     largest = max(len(members) for _, members in present)
     pairs = [
-        (y, rival, np.resize(members, largest))
+        (y, int(other), np.resize(members, largest))
         for y, members in present
-        for rival in range(classes)
-        if rival != y
+        for other in np.flatnonzero(rival[members[0]])
     ]
     ours, theirs, slots = zip(*pairs, strict=True)
     return np.array(ours), np.array(theirs), np.stack(slots)

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int, Shaped
 
-TIE = "f <= 0 is broken"
+TIES = {"<=": "f <= 0 is broken", "<": "f < 0 is broken"}
 
 
 @dataclass(frozen=True)
@@ -21,12 +21,13 @@ class Radius:
         witness: the perturbed point that reaches ``upper``, checked by the real
             forward pass in float64; the clean point where there is none.
         order: the attack's norm, 2 or infinity.
-        readout: ``"score"`` (sign of one output) or ``"argmax"``.
+        readout: ``"score"`` (sign of one output), ``"argmax"`` or another's name.
         tie: which side a tie falls on.
         method: what gave each point's two ends.
-        status: per point ``"bounds"``, ``"no witness"`` or ``"broken when clean"``,
-            with the reason where nothing could be certified.
-        nodes: branch-and-bound nodes used; 0 for bounds.
+        status: per point ``"bounds"``; of an exact search ``"exact"``, or ``"gap"``
+            where its budget was spent first; ``"no witness"`` or ``"broken when
+            clean"``; with the reason where nothing could be certified.
+        nodes: branch-and-bound nodes used; 0 without a search.
 
     Raises:
         ValueError: for a lower end above its upper end, which no input can excuse.

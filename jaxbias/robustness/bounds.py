@@ -1,27 +1,35 @@
-"""The verb `radius`: bounds with a witness, for one network or many."""
+"""The verb `radius`: an interval with a witness, for one network or many."""
 
 import operator
+from dataclasses import replace
 from typing import Any
 
 import jax
 import numpy as np
 
-from jaxbias._checks import InputError
+from jaxbias._checks import InputError, one_of
 from jaxbias.networks.activations import Activation
+from jaxbias.networks.readouts import Readout
 from jaxbias.networks.weights import Weights
-from jaxbias.robustness._assemble import assemble
+from jaxbias.robustness._branching import Budget
 from jaxbias.robustness._geometry import Found, Problem
 from jaxbias.robustness._inputs import (
+    check_box,
     check_centres,
     check_options,
     check_order,
     check_points,
     unpack,
 )
-from jaxbias.robustness._normal_form import normal_form
-from jaxbias.robustness._problems import prepare, solve
+from jaxbias.robustness._interval import Case, Options, close, open_case
+from jaxbias.robustness._normal_form import NormalForm, normal_form
+from jaxbias.robustness._problems import prepare, solve, thinned
 from jaxbias.robustness._radius import Radius
+from jaxbias.robustness._reading import Reading, reading
 from jaxbias.robustness.minimum_norm import Search
+
+# Sizes of attacked networks are multiples of this.
+_SIZES = 8
 
 
 def radius(
@@ -31,18 +39,21 @@ def radius(
     *,
     order: float | int | str = 2,
     effort: str = "bounds",
+    readout: Readout | None = None,
+    tie: str = "<=",
+    box: tuple[Any, Any] | None = None,
     centres: Any = None,
     activation: Activation | None = None,
     certify_dtype: Any = "float64",
     search: Search | None = None,
+    budget: Budget | None = None,
 ) -> Radius:
     r"""Bounds on the distance from each input to the nearest point of another label.
 
-    $r^*(x) = \min\{\|\delta\|_q : y f(x+\delta) \le 0\}$; with several classes the
-    least over rivals k of the same for $f_y - f_k$. The numbers given are taken as
-    exact. The lower end is the root certificate, the upper end a minimum-norm attack
-    whose witness the real forward pass confirms in float64; an input that is already
-    wrong, or tied, has radius 0.
+    $r^*(x) = \min\{\|\delta\|_q : m(x+\delta) \le 0\}$ with m the margin of the
+    read-out. The numbers given are taken as exact. The lower end is certified in
+    float64, the upper end belongs to a witness that the real forward pass confirms in
+    float64; an input that is already wrong, or tied, has radius 0.
 
     Args:
         network: a :class:`TwoLayerNetwork` (a flax nnx module), or
@@ -50,11 +61,20 @@ def radius(
         inputs: points, (sample, feature).
         labels: (sample,): +1 and -1, or class numbers for several outputs.
         order: 2 or infinity (``"inf"`` and ``np.inf`` both do).
-        effort: ``"bounds"``.
+        effort: ``"bounds"``: closed forms below, a minimum-norm attack above.
+            ``"tight"``: convex relaxations solved to the optimum as well.
+            ``"exact"``: branch and bound until the ends meet or the budget is spent.
+        readout: how outputs decide; the sign or the largest one when left out. Those
+            that sum over groups of classes take labels +1 and -1.
+        tie: ``"<="``: a margin of 0 is broken; ``"<"``: only a negative one is. They
+            differ where the network is 0 on a whole region.
+        box: lowest and highest inputs, numbers or (feature,), that a witness must keep
+            to. Lower ends do without it and stay valid.
         centres: cluster centres (cluster, feature), as further starts of the attack.
         activation: needed with bare :class:`Weights` only.
         certify_dtype: only ``"float64"``.
         search: how hard the attack tries.
+        budget: when ``"exact"`` gives up.
 
     Example:
         >>> import jax, jaxbias as jb
@@ -66,23 +86,19 @@ def radius(
 
     Raises:
         InputError: for anything that is no two-layer network, non-finite weights or
-            inputs, shapes or labels that do not fit, an unknown order or effort, and a
+            inputs, shapes or labels that do not fit, an unknown order or effort, a
+            read-out for another number of outputs, a point outside the box, and a
             request to certify in float32.
 
     References:
-        min-vidal-2024; min-vidal-2025.
+        min-vidal-2024; min-vidal-2025; li-2025-feature-averaging.
     """
-    order = check_order(order)
-    check_options(effort, certify_dtype)
+    options = _options(order, effort, tie, certify_dtype, search, budget)
     weights, activation, normalise = unpack(network, activation)
-    points, names = check_points(inputs, labels, weights)
-    if centres is not None:
-        centres = check_centres(centres, points)
     form = normal_form(weights, activation, normalise_inputs=normalise)
-    prepared = prepare(form, points, names, centres, order)
-    search = search or Search()
-    found = solve(prepared.problem, activation, order, search)
-    return assemble(weights, form, points, names, order, prepared, found, search.picks)
+    case = _case(weights, form, inputs, labels, centres, box, readout, options)
+    found = solve(case.prepared.problem, activation, options.order, options.search)
+    return close(case, found, options)
 
 
 def radius_batch(
@@ -93,9 +109,13 @@ def radius_batch(
     *,
     order: float | int | str = 2,
     effort: str = "bounds",
+    readout: Readout | None = None,
+    tie: str = "<=",
+    box: tuple[Any, Any] | None = None,
     centres: Any = None,
     certify_dtype: Any = "float64",
     search: Search | None = None,
+    budget: Budget | None = None,
 ) -> Radius:
     """:func:`radius` of many networks of one shape; every field leads with ``run``.
 
@@ -107,17 +127,19 @@ def radius_batch(
         inputs: points of each run (run, sample, feature), or shared ones.
         labels: labels of each run (run, sample), or shared ones.
         order: 2 or infinity.
-        effort: ``"bounds"``.
+        effort: ``"bounds"``, ``"tight"`` or ``"exact"``.
+        readout: how outputs decide.
+        tie: ``"<="`` or ``"<"``.
+        box: lowest and highest inputs that a witness must keep to.
         centres: centres of each run (run, cluster, feature), or shared ones.
         certify_dtype: only ``"float64"``.
         search: how hard the attack tries.
+        budget: when ``"exact"`` gives up on a run.
 
     Raises:
         InputError: as :func:`radius`.
     """
-    order = check_order(order)
-    check_options(effort, certify_dtype)
-    search = search or Search()
+    options = _options(order, effort, tie, certify_dtype, search, budget)
     arrays = jax.tree.map(np.asarray, weights)
     if arrays.hidden.ndim != 3:
         raise InputError(
@@ -132,25 +154,30 @@ def radius_batch(
     )
     points, names = each(inputs, 3), each(labels, 2)
     middles = [None] * runs if centres is None else each(centres, 3)
-    cases = []
-    for one, x, y, mu in zip(single, points, names, middles, strict=True):
+    for one in single:
         unpack(one, activation)
-        x, y = check_points(x, y, one)
-        mu = None if mu is None else check_centres(mu, x)
-        form = normal_form(one, activation, compact=False)
-        cases.append((one, form, x, y, prepare(form, x, y, mu, order)))
-    problems = [case[-1].problem for case in cases]
-    if cases[0][1].classes is None:
+    forms = [normal_form(one, activation, compact=False) for one in single]
+    # All attacks have the size of the largest, and few sizes are compiled.
+    largest = max(len(_attacked(form, readout).form.rows) for form in forms)
+    size = min(-(-largest // _SIZES) * _SIZES, len(forms[0].rows))
+    cases = [
+        _case(one, form, x, y, mu, box, readout, options, size)
+        for one, form, x, y, mu in zip(
+            single, forms, points, names, middles, strict=True
+        )
+    ]
+    problems = [case.prepared.problem for case in cases]
+    if cases[0].reading.form.classes is None:
         fields = zip(*problems, strict=True)
         together = Problem._make(np.concatenate(field) for field in fields)
-        lanes = solve(together, activation, order, search)
+        lanes = solve(together, activation, options.order, options.search)
         found = [Found._make(field[i : i + 1] for field in lanes) for i in range(runs)]
     else:
-        found = [solve(problem, activation, order, search) for problem in problems]
-    parts = [
-        assemble(one, form, x, y, order, prepared, answer, search.picks)
-        for (one, form, x, y, prepared), answer in zip(cases, found, strict=True)
-    ]
+        found = [
+            solve(problem, activation, options.order, options.search)
+            for problem in problems
+        ]
+    parts = [close(*pair, options) for pair in zip(cases, found, strict=True)]
     join = lambda name: np.stack([getattr(part, name) for part in parts])
     first = parts[0]
     return Radius(
@@ -164,3 +191,45 @@ def radius_batch(
         join("status"),
         join("nodes"),
     )
+
+
+def _options(
+    order: Any,
+    effort: str,
+    tie: str,
+    certify_dtype: Any,
+    search: Search | None,
+    budget: Budget | None,
+) -> Options:
+    check_options(effort, certify_dtype)
+    one_of("tie", tie, ("<=", "<"))
+    search, budget = search or Search(), budget or Budget()
+    return Options(check_order(order), effort, tie, search, budget)
+
+
+def _case(
+    weights: Weights,
+    form: NormalForm,
+    inputs: Any,
+    labels: Any,
+    centres: Any,
+    box: Any,
+    readout: Readout | None,
+    options: Options,
+    size: int | None = None,
+) -> Case:
+    read = reading(form, readout)
+    points, names = check_points(inputs, labels, weights, read.groups is not None)
+    if centres is not None:
+        centres = check_centres(centres, points)
+    box = check_box(box, points)
+    attacked = _attacked(form, readout, size)
+    prepared = prepare(attacked, points, names, centres, options.order)
+    return open_case(weights, read, points, names, prepared, box, options)
+
+
+def _attacked(
+    form: NormalForm, readout: Readout | None, size: int | None = None
+) -> Reading:
+    read = reading(form, readout)
+    return replace(read, form=thinned(read.form, size))

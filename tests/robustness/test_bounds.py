@@ -76,7 +76,8 @@ def test_a_batch_is_its_runs_and_padding_is_inert():
     for i, (net, y) in enumerate(zip(nets, labels, strict=True)):
         alone = _radius(net, y=y)
         np.testing.assert_allclose(together.upper[i], alone.upper, rtol=2e-4)
-        np.testing.assert_allclose(together.lower[i], alone.lower, rtol=1e-9)
+        # Bisected to a share of the upper ends, which differ by rounding.
+        np.testing.assert_allclose(together.lower[i], alone.lower, rtol=2e-3)
 
 
 @settings(max_examples=10, deadline=None)
@@ -86,7 +87,7 @@ def test_order_of_neurons_and_scale_of_outputs_do_not_matter(order, scale):
     plain = _radius()
     shuffled = make(NET.hidden[jnp.array(order)], scale * NET.output[jnp.array(order)])
     other = _radius(shuffled)
-    np.testing.assert_allclose(other.lower, plain.lower, rtol=1e-9)
+    np.testing.assert_allclose(other.lower, plain.lower, rtol=2e-3)
     np.testing.assert_allclose(other.upper, plain.upper, rtol=2e-3)
 
 
@@ -160,7 +161,7 @@ def test_normalised_inputs_with_an_output_bias():
     ("options", "words"),
     [
         ({"order": 1}, "l_2 or l_inf"),
-        ({"effort": "exact"}, "effort='exact'.*'bounds'"),
+        ({"effort": "most"}, "effort='most'.*'bounds'"),
         ({"certify_dtype": "float32"}, "rounding in it"),
         ({"x": X[:, :2]}, "rows of 3 features"),
         ({"x": np.full((6, 3), np.nan)}, "NaN or infinite"),

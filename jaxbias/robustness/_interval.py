@@ -1,0 +1,242 @@
+"""From a network, points and an attack to intervals: the ends are moved together."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from jaxbias._checks import InputError
+from jaxbias.networks.weights import Weights
+from jaxbias.robustness import _integer
+from jaxbias.robustness._branching import Budget, grow
+from jaxbias.robustness._convex import nearest, tangent_sets
+from jaxbias.robustness._ends import Box, Ends, margins
+from jaxbias.robustness._geometry import Found
+from jaxbias.robustness._lanes import Lanes
+from jaxbias.robustness._lower import (
+    METHODS,
+    best_of,
+    reduced,
+    root_bounds,
+)
+from jaxbias.robustness._problems import Prepared
+from jaxbias.robustness._radius import TIES, Radius
+from jaxbias.robustness._reading import Reading, combine, problems
+from jaxbias.robustness._relaxations import closed_bounds
+from jaxbias.robustness._tight import descend, relaxed
+from jaxbias.robustness.certificates import has_certificate
+from jaxbias.robustness.minimum_norm import Search
+from jaxbias.robustness.starts import NAMES
+
+# Share of the clean value that merging neurons may cost.
+_COST = 2e-4
+# Where nothing is broken there is no radius to search up to; sizes of the input do.
+_FAR = 4.0
+
+
+@dataclass(frozen=True)
+class Options:
+    """What was asked for."""
+
+    order: float
+    effort: str
+    tie: str
+    search: Search
+    budget: Budget
+
+
+@dataclass(frozen=True)
+class Case:
+    """One network and its points, ready for the attack."""
+
+    reading: Reading
+    points: Float[np.ndarray, "sample feature"]
+    labels: Int[np.ndarray, " sample"]
+    prepared: Prepared
+    ends: Ends
+    box: Box | None
+
+
+def open_case(
+    weights: Weights,
+    reading: Reading,
+    points: Float[np.ndarray, "sample feature"],
+    labels: Int[np.ndarray, " sample"],
+    prepared: Prepared,
+    box: Box | None,
+    options: Options,
+) -> Case:
+    """A case whose clean points have been looked at."""
+    form = reading.form
+    forward = margins(
+        weights, form.activation, form.scaled_constant, reading.readout, labels
+    )
+    ends = Ends(points, forward, options.order, options.tie, box)
+    return Case(reading, points, labels, prepared, ends, box)
+
+
+def close(case: Case, found: Found, options: Options) -> Radius:
+    """The radius of every point of a case from what the attack found."""
+    ends = case.ends
+    _take(case, found, options)
+    ends.fall_back(case.prepared.places)
+    count = len(case.points)
+    lower, nodes = np.zeros(count), np.zeros(count, int)
+    below = np.full(count, "none", dtype=object)
+    status = np.full(count, "", dtype=object)
+    rows = np.flatnonzero(~ends.broken)
+    if not has_certificate(case.reading.form.activation):
+        name = type(case.reading.form.activation).__name__
+        status[:] = f"; lower end 0: no certificate for {name}"
+    elif len(rows):
+        lower[rows], below[rows], nodes[rows] = _certify(case, rows, options)
+    found_, reached = np.isfinite(ends.upper), np.full(count, "bounds", dtype=object)
+    if options.effort == "exact":
+        exact = lower >= (1 - options.budget.gap) * ends.upper
+        reached = np.where(exact, "exact", "gap").astype(object)
+    reached[~found_] = "no witness"
+    status = reached + status
+    status[ends.broken] = "broken when clean"
+    method = np.array([f"{a} / {b}" for a, b in zip(below, ends.source, strict=True)])
+    return Radius(
+        lower=np.minimum(lower, ends.upper),
+        upper=ends.upper,
+        witness=ends.witness,
+        order=options.order,
+        readout=case.reading.readout.name,
+        tie=TIES[options.tie],
+        method=np.where(ends.broken, "forward pass", method).astype(str),
+        status=status.astype(str),
+        nodes=nodes,
+    )
+
+
+def _take(case: Case, found: Found, options: Options) -> None:
+    """Offer the attack's perturbations, mapped back to the inputs."""
+    prepared = case.prepared
+    names = np.array(
+        [f"minimum norm from {n}" for n in (*NAMES, *["anchor"] * options.search.picks)]
+    )
+    for coordinates, flipped, start, anchor, slots in zip(
+        *found, prepared.slots, strict=True
+    ):
+        _, first = np.unique(slots, return_index=True)
+        first = first[flipped[first]]
+        rows, steps = slots[first], coordinates[first]
+        if not math.isinf(options.order):
+            # The first anchor stands for no place; nothing lies along its ray.
+            place = prepared.places[np.maximum(anchor[first] - 1, 0)]
+            ray = steps[:, -1:] * (place - case.points[rows])
+            steps = steps[:, :-1] @ prepared.rows + ray
+        case.ends.offer(rows, steps, names[start[first]])
+
+
+def _certify(
+    case: Case, rows: np.ndarray, options: Options
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Lower ends of these points, what proves them, and nodes used."""
+    ends, form, order = case.ends, case.reading.form, options.order
+    points, labels = case.points[rows], case.labels[rows]
+    lanes = problems(case.reading, points, labels)
+    sizes = np.sqrt((points**2).sum(1)) if order == 2 else np.abs(points).max(1)
+    far = _FAR * (sizes + np.abs(form.offsets).max(initial=0.0) + 1e-300)
+
+    def reach_of() -> np.ndarray:
+        upper = ends.upper[rows]
+        reach = np.where(np.isfinite(upper), upper * (1 + 1e-9), far)
+        return reach[lanes.point]
+
+    reach = reach_of()
+    root = root_bounds(form, lanes, points, order)
+    small = reduced(form, lanes, reach, order, _COST)
+    bounds = np.concatenate([root[None], closed_bounds(small, root, reach, order)])
+    lower, method = best_of(bounds)
+    nodes = np.zeros(lanes.count, int)
+
+    if options.effort != "bounds":
+        offer = _offering(case, rows, small, "relaxation")
+        _polish(case, rows, lanes, small, reach, order)
+        solved = relaxed(small, lower, reach, order)
+        method = np.where(solved.lower > lower, len(bounds), method)
+        lower = solved.lower
+        offer(np.arange(small.count), descend(small, solved.step, reach, order).step)
+    if options.effort == "exact":
+        lower, method, nodes = _exact(
+            case, rows, lanes, lower, method, reach_of(), options
+        )
+    radius, decides = combine(case.reading, labels, lanes, lower)
+    names = np.array(METHODS, dtype=object)[method[decides]]
+    total = np.bincount(lanes.point, nodes, minlength=len(rows)).astype(int)
+    return radius, names, total
+
+
+def _offering(case: Case, rows: np.ndarray, small: Lanes, source: str):
+    def offer(index: np.ndarray, steps: np.ndarray) -> None:
+        case.ends.offer(rows[small.point[index]], small.lift(steps), source)
+
+    return offer
+
+
+def _polish(
+    case: Case,
+    rows: np.ndarray,
+    lanes: Lanes,
+    small: Lanes,
+    reach: np.ndarray,
+    order: float | int,
+) -> None:
+    """Relinearise at the witnesses: the set of broken points of each holds it."""
+    steps = (case.ends.witness - case.points)[rows][lanes.point]
+    inside = steps if small.basis is None else steps @ small.basis.T
+    found = descend(small, inside, reach, order, 3)
+    _offering(case, rows, small, "relinearised witness")(
+        np.arange(small.count), found.step
+    )
+    all_on = np.broadcast_to(np.maximum(small.scores, 0) + 1.0, small.scores.shape)
+    found = nearest(small, tangent_sets(small, all_on), reach, order)
+    found = descend(small, found.step, reach, order, 2)
+    _offering(case, rows, small, "all opposing on")(np.arange(small.count), found.step)
+
+
+def _exact(
+    case: Case,
+    rows: np.ndarray,
+    lanes: Lanes,
+    lower: np.ndarray,
+    method: np.ndarray,
+    reach: np.ndarray,
+    options: Options,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    ends, form, order = case.ends, case.reading.form, options.order
+    budget = options.budget
+    # Merging would take a strictly negative function for one that is 0.
+    cost = -1.0 if options.tie == "<" else budget.gap / 10
+    small = reduced(form, lanes, reach, order, cost)
+    upper_of = lambda: ends.upper[rows][small.point]
+    profile = lanes.profile
+    linear = profile.power == 1 and not profile.exponential
+    fits = math.isinf(order) and linear and options.tie == "<="
+    if budget.solver == "milp" and not fits:
+        raise InputError(
+            "solver='milp'",
+            "it solves l_inf radii of ReLU networks, with ties broken",
+            "Budget(solver='auto')",
+        )
+    if fits and budget.solver != "tree":
+        name = "MILP"
+        offer = _offering(case, rows, small, name)
+        box = None
+        if case.box is not None:
+            box = (case.box[0] - case.points[rows], case.box[1] - case.points[rows])
+        solved, nodes = _integer.solve_all(
+            small, lower, reach, upper_of, offer, budget, box
+        )
+    else:
+        name = "branch and bound"
+        offer = _offering(case, rows, small, name)
+        solved, nodes = grow(
+            small, lower, reach, upper_of, offer, order, budget, options.tie
+        )
+    method = np.where(solved > lower, METHODS.index(name), method)
+    return solved, method, nodes

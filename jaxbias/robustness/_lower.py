@@ -1,0 +1,83 @@
+"""Certified lower ends of lanes without search: the best of several, and its name."""
+
+from dataclasses import replace
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from jaxbias.robustness._lanes import Lanes, growing
+from jaxbias.robustness._normal_form import NormalForm
+from jaxbias.robustness._reduction import reduce
+from jaxbias.robustness._relaxations import NAMES
+from jaxbias.robustness.certificates import root_certificate
+
+METHODS = ("root certificate", *NAMES, "convex relaxation", "branch and bound", "MILP")
+
+
+def root_bounds(
+    form: NormalForm,
+    lanes: Lanes,
+    points: Float[np.ndarray, "sample feature"],
+    order: float | int,
+) -> Float[np.ndarray, " lane"]:
+    """The root certificate of every lane, one call for those of equal amplitudes."""
+    lower = np.zeros(lanes.count)
+    if lanes.profile.exponential:
+        return lower
+    kinds = np.stack([lanes.own, lanes.rival], axis=1)
+    _, kind = np.unique(kinds, axis=0, return_inverse=True)
+    kind = kind.reshape(-1)
+    unit = form.constants(points, 1.0)
+    for each in range(kind.max() + 1):
+        members = np.flatnonzero(kind == each)
+        first, rows = members[0], lanes.point[members]
+        if form.classes is None:
+            amplitudes = lanes.own[first] * form.amplitudes
+            constant = float(lanes.own[first] * form.constant)
+        else:
+            own, rival = lanes.own[first], lanes.rival[first]
+            amplitudes = form.amplitudes[:, own] - form.amplitudes[:, rival]
+            constant = float(form.constant[own] - form.constant[rival])
+        if form.scaled_constant:
+            constants = constant * unit[rows]
+        else:
+            # What a read-out takes off the constant is in the lanes alone.
+            constants = np.minimum(constant * unit[rows], _plain(lanes, form)[members])
+        lower[members] = root_certificate(
+            form.rows,
+            form.offsets,
+            amplitudes,
+            constants,
+            points[rows],
+            form.activation,
+            order,
+            constant_grows=form.scaled_constant and constant != 0,
+        )
+    return lower
+
+
+def _plain(lanes: Lanes, form: NormalForm) -> np.ndarray:
+    """Constants of lanes without the value of a leaky activation's linear part."""
+    leak = getattr(form.activation, "leak", 0.0)
+    if leak == 0:
+        return lanes.constant
+    return np.full(lanes.count, np.inf)
+
+
+def reduced(
+    form: NormalForm,
+    lanes: Lanes,
+    reach: Float[np.ndarray, " lane"],
+    order: float | int,
+    cost: float,
+) -> Lanes:
+    """Lanes for steps up to the reach, smaller where that is certified."""
+    full = replace(lanes, constant=lanes.constant + growing(form, lanes, reach))
+    return reduce(full, reach, order, cost)
+
+
+def best_of(
+    bounds: Float[np.ndarray, "bound lane"],
+) -> tuple[Float[np.ndarray, " lane"], Int[np.ndarray, " lane"]]:
+    """The largest bound of every lane and its number in :data:`METHODS`."""
+    return bounds.max(0), bounds.argmax(0)
