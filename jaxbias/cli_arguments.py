@@ -82,6 +82,50 @@ class Sweep:
 
 
 @dataclass(frozen=True)
+class Radius:
+    """Bound the robustness radius of a trained two-layer network at given points.
+
+    From below by certificates and from above by explicit perturbations. Example:
+    jaxbias radius network.pt test.npz --activation relu --order inf --box 0 1
+    """
+
+    network: tyro.conf.Positional[Annotated[Path, tyro.conf.arg(metavar="NETWORK")]]
+    """A PyTorch state dict (.pt), an .npz, a flax msgpack file or an orbax folder."""
+    data: tyro.conf.Positional[Annotated[Path, tyro.conf.arg(metavar="DATA")]]
+    """.npz with inputs and labels (or x and y), or .csv with labels in the last column.
+
+    Labels are +1 and -1 for a network with one output, and else 0, 1, 2, ...
+    """
+    order: Literal["2", "inf"] = "2"
+    """The norm of perturbations, l_2 or l_inf."""
+    effort: Literal["attack", "bounds", "tight", "exact"] = "bounds"
+    """Upper ends alone; or lower ends too, ever closer and ever more slowly."""
+    activation: Literal["relu", "prelu", "power"] | None = None
+    """What the neurons apply; needed unless the network's file says it."""
+    exponent: float | None = None
+    """Of prelu (which is divided by powers of the weights' norm) or of power."""
+    output: Literal["halves"] | None = None
+    """Readout of a file with one layer: +1/m and then -1/m, each for m neurons."""
+    readout: (
+        Literal["score", "argmax", "group-argmax", "summed-logits", "probability-sum"]
+        | None
+    ) = None
+    """How outputs decide; the last three need --groups. None: sign or largest one."""
+    groups: Annotated[tuple[int, ...] | None, tyro.conf.arg(metavar="{1,-1}...")] = None
+    """The label that each output stands for, as in --groups 1 1 -1."""
+    box: Annotated[tuple[float, float] | None, tyro.conf.arg(metavar="LOW HIGH")] = None
+    """Lowest and highest number that a perturbed input may have."""
+    tie: Literal["<=", "<"] = "<="
+    """Which margins are broken, in quotes: "<=" 0, or only "<" 0."""
+    limit: int | None = None
+    """Take only so many points from the start. None: all."""
+    out: Path | None = None
+    """File (.npz) that receives lower, upper, witness, method, status and nodes."""
+    json: bool = False
+    """Print one JSON document instead of tables; infinite ends are null."""
+
+
+@dataclass(frozen=True)
 class Status:
     """Say how far a sweep is."""
 
@@ -107,10 +151,10 @@ class Bench:
     """Print one JSON document, a list of ratios, and nothing else."""
 
 
-Command = List | Reproduce | Verify | Sweep | Status | Bench
+Command = List | Reproduce | Verify | Radius | Sweep | Status | Bench
 COMMANDS: dict[str, type] = {
     kind.__name__.lower(): kind
-    for kind in (List, Reproduce, Verify, Sweep, Status, Bench)
+    for kind in (List, Reproduce, Verify, Radius, Sweep, Status, Bench)
 }
 
 

@@ -276,6 +276,17 @@ def medians(table: Any) -> tuple[list[str], list[list[str]]]:
 
 
 @run.register
+def _radius(command: commands.Radius) -> int:
+    from jaxbias import cli_radius
+
+    cli_radius.check(command)
+    if command.out is not None:
+        writable(command.out.parent)
+    start_jax()
+    return cli_radius.report(command)
+
+
+@run.register
 def _status(command: commands.Status) -> int:
     from jaxbias.results.headway import headway
 

@@ -72,6 +72,11 @@ CASES = {
     "an unknown claim": (lambda: jb.verify("min-vidal-2025/proposition2"), "2", "-2"),
     "an unknown study": (lambda: jb.verify("nueron_alignment"), "nueron", "neuron"),
     "an unknown citation": (lambda: jb.cite("min-vidal"), "min-vidal", "min-vidal-20"),
+    "a network that is not there": (
+        lambda: jb.networks.read("nowhere.pt", jb.networks.ReLU()),
+        "nowhere.pt",
+        "a PyTorch state dict",
+    ),
     "a result that is not there": (lambda: jb.open("nowhere.nc"), "nowhere.nc", ""),
 }
 

@@ -16,6 +16,12 @@ from jaxbias.networks.activations import (
 from jaxbias.networks.activations import (
     ReLU as ReLU,
 )
+from jaxbias.networks.checkpoints import (
+    read as read,
+)
+from jaxbias.networks.checkpoints import (
+    save as save,
+)
 from jaxbias.networks.constructions import (
     averaged_classifier as averaged_classifier,
 )
@@ -27,6 +33,12 @@ from jaxbias.networks.constructions import (
 )
 from jaxbias.networks.constructions import (
     per_centre_classifier as per_centre_classifier,
+)
+from jaxbias.networks.decoupling import (
+    decoupled_network as decoupled_network,
+)
+from jaxbias.networks.decoupling import (
+    mixture_network as mixture_network,
 )
 from jaxbias.networks.initialization import (
     balanced as balanced,

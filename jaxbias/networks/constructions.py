@@ -36,8 +36,8 @@ def averaged_classifier(
     References:
         min-vidal-2025, section 3.
     """
-    _check(centres, centre_labels)
-    _check_orthogonal(centres)
+    check_labelled(centres, centre_labels)
+    check_orthogonal(centres)
     positive = centre_labels > 0
     members = jnp.stack([positive, ~positive]).astype(centres.dtype)
     sums = _matmul(members, centres)
@@ -74,8 +74,8 @@ def per_centre_classifier(
     References:
         min-vidal-2025, section 3.
     """
-    _check(centres, centre_labels)
-    _check_orthogonal(centres)
+    check_labelled(centres, centre_labels)
+    check_orthogonal(centres)
     activation = PReLU(exponent)
     lengths = row_norms(centres)
     values = jnp.ones_like(lengths) if amplitudes is None else amplitudes
@@ -150,7 +150,7 @@ def bayes_score(
 
 
 def _fit(inputs: Array, centres: Array, centre_labels: Array) -> Array:
-    _check(centres, centre_labels)
+    check_labelled(centres, centre_labels)
     return _matmul(inputs, centres.T) - (row_norms(centres) ** 2 / 2)[None, :]
 
 
@@ -162,7 +162,8 @@ def _explicit(hidden: Array, output: Array) -> Weights:
     return Weights(hidden, output, None, None, jnp.ones(len(output), bool))
 
 
-def _check(centres: Any, centre_labels: Any) -> None:
+def check_labelled(centres: Any, centre_labels: Any) -> None:
+    """Refuse centres that are no rows, and classes without a centre."""
     if centres.ndim != 2 or centre_labels.shape != centres.shape[:1]:
         raise InputError(
             f"centres of shape {centres.shape}, centre_labels {centre_labels.shape}",
@@ -181,7 +182,7 @@ def _check(centres: Any, centre_labels: Any) -> None:
         )
 
 
-def _check_orthogonal(centres: Any) -> None:
+def check_orthogonal(centres: Any) -> None:
     """Refuse centres of cosine above 1e-4, which no rounding of float32 explains."""
     try:
         rows = np.asarray(centres, "float64")

@@ -47,31 +47,51 @@ class Score(Readout):
         return labels.astype(outputs.dtype) * outputs
 
 
-@dataclass(frozen=True)
-class Argmax(Readout):
-    r"""The largest output: $f_y(x) - \max_{k \ne y} f_k(x)$, labels are classes."""
+class _OwnAgainstOthers(Readout):
+    """A total over the classes of the label, minus the same over the others."""
 
-    name = "argmax"
+    #: Of what does not count.
+    _nothing: float = -jnp.inf
+
+    @abc.abstractmethod
+    def _own(self, outputs: Array, labels: Array) -> Array:
+        """Which outputs speak for the label."""
+
+    def _total(self, outputs: Array) -> Array:
+        return jnp.max(outputs, axis=1)
 
     def margin(
         self,
         outputs: Float[Array, "sample class"],
         labels: Shaped[Array, " sample"],
     ) -> Float[Array, " sample"]:
-        """The label's output minus the best other one."""
-        own = jnp.arange(outputs.shape[1])[None] == labels[:, None]
-        return _best(outputs, own) - _best(outputs, ~own)
+        """The total of the label's classes minus that of the others."""
+        own = self._own(outputs, labels)
+        return self._total(jnp.where(own, outputs, self._nothing)) - self._total(
+            jnp.where(own, self._nothing, outputs)
+        )
 
 
 @dataclass(frozen=True)
-class _Grouped(Readout):
-    """Classes that stand for +1 or -1.
+class Argmax(_OwnAgainstOthers):
+    r"""The largest output: $f_y(x) - \max_{k \ne y} f_k(x)$, labels are classes."""
+
+    name = "argmax"
+
+    def _own(self, outputs: Array, labels: Array) -> Array:
+        return jnp.arange(outputs.shape[1])[None] == labels[:, None]
+
+
+@dataclass(frozen=True)
+class GroupArgmax(_OwnAgainstOthers):
+    r"""The label of the largest output: $\max_{J_y} f_j - \max_{J_{-y}} f_j$.
 
     Attributes:
         groups: +1 or -1 for every class, both present.
     """
 
     groups: tuple[int, ...]
+    name = "group argmax"
 
     def __post_init__(self):
         groups = tuple(int(group) for group in self.groups)
@@ -83,59 +103,26 @@ class _Grouped(Readout):
                 "groups=(1, 1, 1, -1, -1)",
             )
 
-    def _own(self, labels: Array) -> Array:
-        return jnp.asarray(self.groups)[None] == jnp.sign(labels)[:, None]
+    def _own(self, outputs: Array, labels: Array) -> Array:
+        return (jnp.asarray(self.groups) > 0)[None] == (labels > 0)[:, None]
 
 
 @dataclass(frozen=True)
-class GroupArgmax(_Grouped):
-    r"""The label of the largest output: $\max_{J_y} f_j - \max_{J_{-y}} f_j$."""
-
-    name = "group argmax"
-
-    def margin(
-        self,
-        outputs: Float[Array, "sample class"],
-        labels: Shaped[Array, " sample"],
-    ) -> Float[Array, " sample"]:
-        """The best output of the label's classes minus the best of the others."""
-        own = self._own(labels)
-        return _best(outputs, own) - _best(outputs, ~own)
-
-
-@dataclass(frozen=True)
-class SummedLogits(_Grouped):
+class SummedLogits(GroupArgmax):
     r"""Outputs summed by label: $y(\sum_{J_+} f_j - \sum_{J_-} f_j)$."""
 
     name = "summed logits"
+    _nothing = 0.0
 
-    def margin(
-        self,
-        outputs: Float[Array, "sample class"],
-        labels: Shaped[Array, " sample"],
-    ) -> Float[Array, " sample"]:
-        """The sum over the label's classes minus that over the others."""
-        signs = jnp.asarray(self.groups, outputs.dtype)
-        total = jnp.matmul(outputs, signs, precision=jax.lax.Precision.HIGHEST)
-        return labels.astype(outputs.dtype) * total
+    def _total(self, outputs: Array) -> Array:
+        return jnp.sum(outputs, axis=1)
 
 
 @dataclass(frozen=True)
-class ProbabilitySum(_Grouped):
+class ProbabilitySum(GroupArgmax):
     r"""Softmax probabilities summed by label, as the difference of logsumexps."""
 
     name = "probability sum"
 
-    def margin(
-        self,
-        outputs: Float[Array, "sample class"],
-        labels: Shaped[Array, " sample"],
-    ) -> Float[Array, " sample"]:
-        """The logsumexp over the label's classes minus that over the others."""
-        own = self._own(labels)
-        total = lambda on: jax.nn.logsumexp(jnp.where(on, outputs, -jnp.inf), axis=1)
-        return total(own) - total(~own)
-
-
-def _best(outputs: Array, which: Array) -> Array:
-    return jnp.max(jnp.where(which, outputs, -jnp.inf), axis=1)
+    def _total(self, outputs: Array) -> Array:
+        return jax.nn.logsumexp(outputs, axis=1)

@@ -115,19 +115,21 @@ def grow(
     move = reach[:, None] * swing + 1e-13 * lanes.sizes[:, None]
     # The ball shrinks with the witnesses.
     radius_of = lambda: np.minimum(reach, upper_of() * (1 + 1e-9))
-    everyone, ranges = (
+    everyone, low, high = (
         np.arange(lanes.count),
-        (lanes.scores - move, lanes.scores + move),
+        lanes.scores - move,
+        lanes.scores + move,
     )
-    _solve(trees, everyone, *ranges, radius_of(), order, tie)
+    _solve(trees, everyone, low, high, radius_of(), order, tie)
     nodes += 1
     lower = known.copy()
     per_point = np.bincount(lanes.point)
 
     def state() -> tuple[np.ndarray, np.ndarray]:
         found = np.array([trees.bound(lane) for lane in range(lanes.count)])
-        least = np.maximum(known, np.minimum(found, reach))
+        # Nodes beyond the witness are forgotten: nothing is known beyond it.
         target = np.minimum(upper_of(), reach)
+        least = np.maximum(known, np.minimum(found, target))
         return least, least < (1 - budget.gap) * target
 
     rounds = 0
@@ -212,10 +214,8 @@ def _choice(
     if part.profile.power == 1 and not part.profile.exponential:
         # Beyond the kinks of a whole group nothing is due, and the chord is exact.
         spread = part.spread
-        above, below = (
-            (low < spread) & (high > spread),
-            (low < -spread) & (high > -spread),
-        )
+        above = (low < spread) & (high > spread)
+        below = (low < -spread) & (high > -spread)
         excess = np.where(above | below, excess + part.price, 0.0)
         place = np.where(above & ((at >= 0) | ~below), spread, -spread)
     else:

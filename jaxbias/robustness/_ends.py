@@ -183,6 +183,7 @@ class Ends:
         """For points without a witness: the places, and their rays from the origin."""
         found = self.witness[np.isfinite(self.upper) & ~self.broken]
         places = np.concatenate([places, found])
+        rows, steps = [], []
         for row in np.flatnonzero(np.isinf(self.upper)):
             squares = (places**2).sum(1)
             scale = places @ self._points[row] / np.where(squares > 0, squares, 1.0)
@@ -190,6 +191,8 @@ class Ends:
             trial = self._inside(trial)
             wrong = self._wrong(self._forward(trial, np.full(len(trial), row)))
             if wrong.any():
-                steps = trial[wrong] - self._points[row]
-                nearest = steps[np.argmin(lengths(steps, self._order))]
-                self.offer(np.array([row]), nearest[None], "broken anchor", coarse=True)
+                there = trial[wrong] - self._points[row]
+                rows.append(row)
+                steps.append(there[np.argmin(lengths(there, self._order))])
+        if rows:
+            self.offer(np.array(rows), np.stack(steps), "broken anchor", coarse=True)

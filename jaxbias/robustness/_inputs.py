@@ -10,7 +10,7 @@ from jaxbias._checks import InputError, finite_array, one_of
 from jaxbias.networks.activations import Activation
 from jaxbias.networks.weights import Weights
 
-EFFORTS = ("bounds", "tight", "exact")
+EFFORTS = ("attack", "bounds", "tight", "exact")
 
 
 def check_options(effort: str, certify_dtype: Any) -> None:

@@ -14,12 +14,7 @@ from jaxbias.robustness._convex import nearest, tangent_sets
 from jaxbias.robustness._ends import Box, Ends, margins
 from jaxbias.robustness._geometry import Found
 from jaxbias.robustness._lanes import Lanes
-from jaxbias.robustness._lower import (
-    METHODS,
-    best_of,
-    reduced,
-    root_bounds,
-)
+from jaxbias.robustness._lower import METHODS, reduced, root_bounds
 from jaxbias.robustness._problems import Prepared
 from jaxbias.robustness._radius import TIES, Radius
 from jaxbias.robustness._reading import Reading, combine, problems
@@ -84,23 +79,23 @@ def close(case: Case, found: Found, options: Options) -> Radius:
     count = len(case.points)
     lower, nodes = np.zeros(count), np.zeros(count, int)
     below = np.full(count, "none", dtype=object)
-    status = np.full(count, "", dtype=object)
     rows = np.flatnonzero(~ends.broken)
-    if not has_certificate(case.reading.form.activation):
-        name = type(case.reading.form.activation).__name__
-        status[:] = f"; lower end 0: no certificate for {name}"
-    elif len(rows):
+    activation = case.reading.form.activation
+    wanted = options.effort != "attack"
+    if wanted and has_certificate(activation) and len(rows):
         lower[rows], below[rows], nodes[rows] = _certify(case, rows, options)
-    found_, reached = np.isfinite(ends.upper), np.full(count, "bounds", dtype=object)
     if options.effort == "exact":
-        exact = lower >= (1 - options.budget.gap) * ends.upper
-        reached = np.where(exact, "exact", "gap").astype(object)
-    reached[~found_] = "no witness"
-    status = reached + status
+        closed = lower >= (1 - options.budget.gap) * ends.upper
+        status = np.where(closed, "exact", "gap").astype(object)
+    else:
+        status = np.full(count, "bounds" if wanted else "attack", dtype=object)
+    status[np.isinf(ends.upper)] = "no witness"
+    if wanted and not has_certificate(activation):
+        status += f"; lower end 0: no certificate for {type(activation).__name__}"
     status[ends.broken] = "broken when clean"
     method = np.array([f"{a} / {b}" for a, b in zip(below, ends.source, strict=True)])
     return Radius(
-        lower=np.minimum(lower, ends.upper),
+        lower=lower,
         upper=ends.upper,
         witness=ends.witness,
         order=options.order,
@@ -151,21 +146,22 @@ def _certify(
     root = root_bounds(form, lanes, points, order)
     small = reduced(form, lanes, reach, order, _COST)
     bounds = np.concatenate([root[None], closed_bounds(small, root, reach, order)])
-    lower, method = best_of(bounds)
+    lower, method = bounds.max(0), bounds.argmax(0)
     nodes = np.zeros(lanes.count, int)
 
     if options.effort != "bounds":
         offer = _offering(case, rows, small, "relaxation")
-        _polish(case, rows, lanes, small, reach, order)
+        _polish(case, rows, small, reach, order)
         solved = relaxed(small, lower, reach, order)
-        method = np.where(solved.lower > lower, len(bounds), method)
+        convex = METHODS.index("convex relaxation")
+        method = np.where(solved.lower > lower, convex, method)
         lower = solved.lower
         offer(np.arange(small.count), descend(small, solved.step, reach, order).step)
     if options.effort == "exact":
         lower, method, nodes = _exact(
             case, rows, lanes, lower, method, reach_of(), options
         )
-    radius, decides = combine(case.reading, labels, lanes, lower)
+    radius, decides = combine(lanes, lower)
     names = np.array(METHODS, dtype=object)[method[decides]]
     total = np.bincount(lanes.point, nodes, minlength=len(rows)).astype(int)
     return radius, names, total
@@ -181,13 +177,12 @@ def _offering(case: Case, rows: np.ndarray, small: Lanes, source: str):
 def _polish(
     case: Case,
     rows: np.ndarray,
-    lanes: Lanes,
     small: Lanes,
     reach: np.ndarray,
     order: float | int,
 ) -> None:
     """Relinearise at the witnesses: the set of broken points of each holds it."""
-    steps = (case.ends.witness - case.points)[rows][lanes.point]
+    steps = (case.ends.witness - case.points)[rows][small.point]
     inside = steps if small.basis is None else steps @ small.basis.T
     found = descend(small, inside, reach, order, 3)
     _offering(case, rows, small, "relinearised witness")(

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
 from jaxbias.robustness._lanes import Lanes, growing
 from jaxbias.robustness._normal_form import NormalForm
@@ -74,10 +74,3 @@ def reduced(
     """Lanes for steps up to the reach, smaller where that is certified."""
     full = replace(lanes, constant=lanes.constant + growing(form, lanes, reach))
     return reduce(full, reach, order, cost)
-
-
-def best_of(
-    bounds: Float[np.ndarray, "bound lane"],
-) -> tuple[Float[np.ndarray, " lane"], Int[np.ndarray, " lane"]]:
-    """The largest bound of every lane and its number in :data:`METHODS`."""
-    return bounds.max(0), bounds.argmax(0)

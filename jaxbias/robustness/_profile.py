@@ -27,7 +27,7 @@ class Profile:
 
     def value(self, s: Numbers, scale: Numbers) -> Numbers:
         r"""$\psi(s)$."""
-        raised = _power(s, self.power)
+        raised = power(s, self.power)
         return _of(s).exp(scale * raised) if self.exponential else raised
 
     def slope(self, s: Numbers, scale: Numbers) -> Numbers:
@@ -35,7 +35,7 @@ class Profile:
         if self.power == 1:
             slope = _of(s).ones_like(s)
         else:
-            slope = self.power * _power(s, self.power - 1)
+            slope = self.power * power(s, self.power - 1)
         if not self.exponential:
             return slope
         return scale * slope * self.value(s, scale)
@@ -43,10 +43,10 @@ class Profile:
     def curvature(self, s: Numbers, scale: Numbers) -> Numbers:
         r"""$\psi''(s)$ for $s > 0$."""
         p = self.power
-        plain = _of(s).zeros_like(s) if p == 1 else p * (p - 1) * _power(s, p - 2)
+        plain = _of(s).zeros_like(s) if p == 1 else p * (p - 1) * power(s, p - 2)
         if not self.exponential:
             return plain
-        slope = _of(s).ones_like(s) if p == 1 else p * _power(s, p - 1)
+        slope = _of(s).ones_like(s) if p == 1 else p * power(s, p - 1)
         return self.value(s, scale) * (scale * plain + (scale * slope) ** 2)
 
     def touch(self, slope: Numbers, guess: Numbers, scale: Numbers) -> Numbers:
@@ -61,7 +61,7 @@ class Profile:
             ratio = jnp.maximum(slope / scale, 1.0)
             return jnp.log(ratio) / scale
         if not self.exponential:
-            return _power(jnp.maximum(slope, 0) / p, 1 / (p - 1))
+            return power(jnp.maximum(slope, 0) / p, 1 / (p - 1))
         for _ in range(3):
             step = (self.slope(guess, scale) - slope) / self.curvature(guess, scale)
             guess = jnp.maximum(guess - step, 0.1 * guess)
@@ -72,7 +72,7 @@ def _of(array: Numbers) -> Any:
     return np if isinstance(array, np.ndarray) else jnp
 
 
-def _power(s: Numbers, p: float) -> Numbers:
+def power(s: Numbers, p: float | int) -> Numbers:
     """Powers of s >= 0 (of s > 0 for negative p), exact for whole ones."""
     if p == 0:
         return _of(s).ones_like(s)

@@ -24,9 +24,10 @@ class Radius:
         readout: ``"score"`` (sign of one output), ``"argmax"`` or another's name.
         tie: which side a tie falls on.
         method: what gave each point's two ends.
-        status: per point ``"bounds"``; of an exact search ``"exact"``, or ``"gap"``
-            where its budget was spent first; ``"no witness"`` or ``"broken when
-            clean"``; with the reason where nothing could be certified.
+        status: per point ``"bounds"``, or ``"attack"`` where only an upper end was
+            asked for; of an exact search ``"exact"``, or ``"gap"`` where its budget
+            was spent first; ``"no witness"`` or ``"broken when clean"``; with the
+            reason where nothing could be certified.
         nodes: branch-and-bound nodes used; 0 without a search.
 
     Raises:

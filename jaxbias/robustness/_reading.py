@@ -39,11 +39,6 @@ class Reading:
     readout: Readout
     groups: Int[np.ndarray, " class"] | None
 
-    @property
-    def by_class(self) -> bool:
-        """Whether the label is a class of its own."""
-        return isinstance(self.readout, Argmax)
-
 
 def reading(form: NormalForm, readout: Readout | None) -> Reading:
     """The read-out of a network, by default its sign or its largest output.
@@ -117,13 +112,9 @@ def problems(
 
 
 def combine(
-    reading: Reading,
-    labels: Int[np.ndarray, " sample"],
-    lanes: Lanes,
-    lower: Float[np.ndarray, " lane"],
+    lanes: Lanes, lower: Float[np.ndarray, " lane"]
 ) -> tuple[Float[np.ndarray, " sample"], Int[np.ndarray, " sample"]]:
     """The certified radius of every point, and the lane that decides it."""
-    count = len(labels)
     # The largest over own classes, for every rival.
     order = np.lexsort((lower, lanes.rival, lanes.point))
     point, rival = lanes.point[order], lanes.rival[order]
@@ -132,7 +123,7 @@ def combine(
     best = order[last]
     # Then the least over rivals.
     order = best[np.lexsort((-lower[best], lanes.point[best]))]
-    decides = np.zeros(count, int)
+    decides = np.zeros(lanes.point.max() + 1, int)
     decides[lanes.point[order]] = order
     return lower[decides], decides
 

@@ -20,6 +20,8 @@ from jaxbias.robustness._profile import Profile
 
 # 1 - cosine below which neurons are merged, tried from the coarsest.
 _LIKENESS = (1e-2, 1e-3, 1e-4, 1e-6, 1e-9, 1e-13)
+# Directions of more coordinates are compared by so many random combinations of them.
+_SKETCH = 64
 # Share of the clean value that dropping neurons may cost.
 _NEGLIGIBLE = 1e-9
 # With more neurons than the first, merging may cost up to the second: each projection
@@ -138,8 +140,10 @@ def groups(
     Leaders are the largest of those left over; likeness is a bound on 1 - cosine.
     """
     units = np.concatenate([rows, offsets[:, None]], axis=1)
-    if units.shape[0] < units.shape[1]:
-        units = np.transpose(np.linalg.qr(units.T)[1])
+    if units.shape[1] > _SKETCH:
+        # Distances to a fifth: who goes with whom is a guess, its price is certified.
+        random = np.random.default_rng(0).normal(size=(units.shape[1], _SKETCH))
+        units = units @ (random / np.sqrt(_SKETCH))
     group, count = np.full(len(units), -1), 0
     for leader in np.argsort(-np.abs(amplitudes)):
         if group[leader] >= 0:

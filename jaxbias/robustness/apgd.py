@@ -6,19 +6,24 @@ accuracy; ``radius`` is the measurement. Source: croce-hein-2020, algorithm 1.
 """
 
 import functools
-import math
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from jaxtyping import Array, Bool, Float, Key
 
-from jaxbias._checks import InputError, positive_int
+from jaxbias._checks import positive_int
 from jaxbias.losses import correct
 from jaxbias.networks.activations import Activation
 from jaxbias.networks.weights import Weights, predict
+from jaxbias.robustness._ascent import (
+    direction,
+    losses,
+    prepare,
+    project,
+    random_step,
+)
 from jaxbias.robustness._inputs import check_order
 
 _MOMENTUM, _SHARE = 0.75, 0.75
@@ -76,25 +81,14 @@ def broken(
     """
     positive_int("steps", steps)
     positive_int("restarts", restarts)
-    budgets = np.atleast_1d(np.asarray(radii, float))
-    rising = np.all(np.diff(budgets) > 0) and np.all(np.isfinite(budgets))
-    if not (budgets.ndim == 1 and budgets.size and rising and budgets[0] >= 0):
-        raise InputError(
-            f"radii={radii!r}", "budgets increase from 0 or more", "radii=[0.0, 0.1]"
-        )
     power = check_order(order)
-    dtype = jnp.asarray(weights.hidden).dtype
-    points = jnp.asarray(inputs).astype(dtype)
-    ends = None
-    if box is not None:
-        full = lambda end: jnp.broadcast_to(jnp.asarray(end), points.shape)
-        ends = tuple(full(end).astype(dtype) for end in box)
+    points, names, budgets, ends = prepare(weights, inputs, labels, radii, box)
     wrong = _attack(
         weights,
         activation,
         points,
-        jnp.asarray(labels),
-        jnp.asarray(budgets, dtype),
+        names,
+        budgets,
         jax.random.split(key, restarts),
         ends,
         power,
@@ -115,27 +109,21 @@ def _attack(
 ):
     forward = lambda x: predict(weights, activation, x, normalise_inputs=unit)
 
-    def loss(x: Array) -> Array:
-        outputs = forward(x)
-        if outputs.ndim == 1:
-            return jax.nn.softplus(-labels.astype(x.dtype) * outputs)
-        return optax.softmax_cross_entropy_with_integer_labels(outputs, labels)
-
     def look(x: Array) -> tuple[Array, Array, Array]:
         def total(x: Array) -> tuple[Array, Array]:
-            values = loss(x)
+            values = losses(forward(x), labels)
             return jnp.sum(values), values
 
         slope, values = jax.grad(total, has_aux=True)(x)
         wrong = ~correct(forward(x), labels)
         return slope, values, wrong
 
-    project = functools.partial(_project, points=points, box=box, power=power)
+    into = functools.partial(project, points=points, box=box, power=power)
 
     def one(job: tuple[Array, Array]) -> Bool[Array, " sample"]:
         budget, key = job
-        start = project(points + _random(key, points, budget, power), budget=budget)
-        return _climb(start, budget, look, project, power, steps)
+        start = into(points + random_step(key, points, budget, power), budget=budget)
+        return _climb(start, budget, look, into, power, steps)
 
     clean = ~correct(forward(points), labels)
 
@@ -146,38 +134,7 @@ def _attack(
     return jax.lax.map(budgeted, budgets)
 
 
-def _random(key: Array, points: Array, budget: Array, power: float) -> Array:
-    if math.isinf(power):
-        shape, dtype = points.shape, points.dtype
-        return budget * jax.random.uniform(key, shape, dtype, minval=-1, maxval=1)
-    gauss = jax.random.normal(key, points.shape, points.dtype)
-    return budget * gauss / jnp.linalg.norm(gauss, axis=1, keepdims=True)
-
-
-def _project(x: Array, *, budget: Array, points: Array, box, power: float) -> Array:
-    """Into the ball, then the box; the box keeps an l_2 ball's points inside it."""
-    moved = x - points
-    if math.isinf(power):
-        moved = jnp.clip(moved, -budget, budget)
-    else:
-        lengths = jnp.linalg.norm(moved, axis=1, keepdims=True)
-        safe = jnp.where(lengths > 0, lengths, jnp.ones_like(lengths))
-        moved = moved * jnp.minimum(1, budget / safe)
-    x = points + moved
-    # A point outside the box keeps its own coordinate, so that no point starts broken.
-    if box is not None:
-        x = jnp.clip(x, jnp.minimum(box[0], points), jnp.maximum(box[1], points))
-    return x
-
-
-def _direction(slope: Array, power: float) -> Array:
-    if math.isinf(power):
-        return jnp.sign(slope)
-    lengths = jnp.linalg.norm(slope, axis=1, keepdims=True)
-    return slope / jnp.where(lengths > 0, lengths, jnp.ones_like(lengths))
-
-
-def _climb(start, budget, look, project, power: float, steps: int) -> Array:
+def _climb(start, budget, look, into, power: float, steps: int) -> Array:
     """Whether each point was wrong anywhere along its climb."""
     slope, values, wrong = look(start)
     rows = values.shape
@@ -205,10 +162,10 @@ def _climb(start, budget, look, project, power: float, steps: int) -> Array:
     def step(state: dict, job: tuple[Array, Array]) -> tuple[dict, None]:
         number, since = job
         x, size = state["x"], state["size"][:, None]
-        plain = project(x + size * _direction(state["slope"], power), budget=budget)
+        plain = into(x + size * direction(state["slope"], power), budget=budget)
         pull = jnp.where(number == 0, 1.0, _MOMENTUM).astype(x.dtype)
         carried = (1 - pull) * (x - state["previous"])
-        new = project(x + pull * (plain - x) + carried, budget=budget)
+        new = into(x + pull * (plain - x) + carried, budget=budget)
         slope, value, wrong = look(new)
         better = value > state["best_value"]
         pick = lambda yes, no: jnp.where(

@@ -61,15 +61,18 @@ def radius(
         inputs: points, (sample, feature).
         labels: (sample,): +1 and -1, or class numbers for several outputs.
         order: 2 or infinity (``"inf"`` and ``np.inf`` both do).
-        effort: ``"bounds"``: closed forms below, a minimum-norm attack above.
+        effort: ``"attack"``: upper ends alone, by a minimum-norm attack.
+            ``"bounds"``: closed forms below as well.
             ``"tight"``: convex relaxations solved to the optimum as well.
-            ``"exact"``: branch and bound until the ends meet or the budget is spent.
+            ``"exact"``: branch and bound until the ends meet or the budget is spent;
+            for ReLU networks in l_inf by HiGHS unless the budget names the tree, with
+            a lower end that is as good as its tolerances.
         readout: how outputs decide; the sign or the largest one when left out. Those
             that sum over groups of classes take labels +1 and -1.
         tie: ``"<="``: a margin of 0 is broken; ``"<"``: only a negative one is. They
             differ where the network is 0 on a whole region.
         box: lowest and highest inputs, numbers or (feature,), that a witness must keep
-            to. Lower ends do without it and stay valid.
+            to. Lower ends do without it and stay valid; HiGHS's is of the box.
         centres: cluster centres (cluster, feature), as further starts of the attack.
         activation: needed with bare :class:`Weights` only.
         certify_dtype: only ``"float64"``.
@@ -127,7 +130,7 @@ def radius_batch(
         inputs: points of each run (run, sample, feature), or shared ones.
         labels: labels of each run (run, sample), or shared ones.
         order: 2 or infinity.
-        effort: ``"bounds"``, ``"tight"`` or ``"exact"``.
+        effort: ``"attack"``, ``"bounds"``, ``"tight"`` or ``"exact"``.
         readout: how outputs decide.
         tie: ``"<="`` or ``"<"``.
         box: lowest and highest inputs that a witness must keep to.

@@ -32,6 +32,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from jaxbias.networks.activations import Activation, LeakyReLU, Power, PReLU, ReLU
+from jaxbias.robustness._profile import power
 
 SLACKS = (0.0, 1e-6, 1e-4, 1e-2)
 """Shares of the opposing amplitude that are tried as the slack set S."""
@@ -77,14 +78,14 @@ def root_certificate(
     own, opposing = amplitudes > 0, amplitudes < 0
     sizes = np.abs(amplitudes)
     active = np.maximum(inputs @ rows.T + offsets, 0.0)
-    powers = _power(active, p)
+    powers = power(active, p)
     dual = np.abs(rows).sum(1) if np.isinf(order) else np.sqrt((rows**2).sum(1))
 
     # A constant that grows is never negative when it helps: it may be left out.
     helping = 0.0 if constant_grows else np.maximum(constants, 0)
     n_own = (powers[:, own] @ sizes[own] + helping) ** (1 / p)
     slopes = sizes[own] * (
-        _power(active[:, own], p - 1) if p > 1 else active[:, own] > 0
+        power(active[:, own], p - 1) if p > 1 else active[:, own] > 0
     )
     if p > 1:
         slopes = slopes * np.where(n_own > 0, n_own, 1.0)[:, None] ** (1 - p)
@@ -98,7 +99,7 @@ def root_certificate(
     rounding = relative * (total * reach + np.abs(constants) ** (1 / p))
 
     best = np.zeros(len(inputs))
-    away = _power(np.maximum(-(tangent @ rows.T), 0.0), p)
+    away = power(np.maximum(-(tangent @ rows.T), 0.0), p)
     for kept, dropped in _splits(sizes, opposing):
         against = np.zeros_like(constants) if constant_grows else -constants
         n_kept = (powers[:, kept] @ sizes[kept] + np.maximum(against, 0)) ** (1 / p)
@@ -118,11 +119,11 @@ def root_certificate(
             def safe(r, z=z, a=a, norms=norms, gap=gap, slope=slope, growth=growth):
                 gamma = gap - r * slope
                 base = np.maximum(gamma, n_own - rounding - r * tangent_norm)
-                left = _power(base, p) - _power(base - gamma, p)
-                right = _power(np.maximum(z + r[:, None] * norms, 0), p) @ a
+                left = power(base, p) - power(base - gamma, p)
+                right = power(np.maximum(z + r[:, None] * norms, 0), p) @ a
                 if growth is not None:
                     right = right + growth(r)
-                guard = relative * (_power(base, p) + right)
+                guard = relative * (power(base, p) + right)
                 return (gamma > 0) & (left - right > guard)
 
             radius = _largest_safe(radius, safe)
@@ -171,7 +172,7 @@ def _joint(
 
 def _root_of(parts: tuple[np.ndarray, np.ndarray], p: float | int) -> np.ndarray:
     values, sizes = parts
-    return (sizes @ _power(values, p)) ** (1 / p)
+    return (sizes @ power(values, p)) ** (1 / p)
 
 
 def _lipschitz_two(rows: np.ndarray, sizes: np.ndarray, p: float | int) -> float:
@@ -193,7 +194,7 @@ def _lipschitz_inf(rows: np.ndarray, sizes: np.ndarray, p: float | int) -> float
     $M = \sum a_j u_j u_j^T$.
     """
     ones = np.abs(rows).sum(1)
-    simple = float((_power(ones, p) @ sizes) ** (1 / p))
+    simple = float((power(ones, p) @ sizes) ** (1 / p))
     square = float(np.abs((rows.T * sizes) @ rows).sum())
     if p >= 2:
         through = (ones.max() ** (p - 2) * square) ** (1 / p)
@@ -235,13 +236,3 @@ def _norm(vectors: np.ndarray, order: float | int) -> np.ndarray:
     if np.isinf(order):
         return np.abs(vectors).sum(1)
     return np.sqrt((vectors**2).sum(1))
-
-
-def _power(values: np.ndarray, p: float | int) -> np.ndarray:
-    if p == 1:
-        return values
-    if p == 2:
-        return values * values
-    if p == 3:
-        return values * values * values
-    return values**p

@@ -5,18 +5,91 @@ one of size $c^{p-1}$), so it overestimates robustness; ``radius`` is the measur
 """
 
 import functools
+import math
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
-from jaxbias._checks import nonnegative, positive_int
+from jaxbias._checks import InputError, nonnegative, positive_int
 from jaxbias.networks.activations import Activation
+from jaxbias.networks.readouts import Argmax, Readout, Score
 from jaxbias.networks.weights import Weights, predict
+from jaxbias.robustness._inputs import check_order
 
 STABILISER = 1e-7
+
+
+def broken(
+    weights: Weights,
+    activation: Activation,
+    inputs: Any,
+    labels: Any,
+    radii: Any,
+    *,
+    order: float | int | str = 2,
+    readout: Readout | None = None,
+    steps: int = 2000,
+    step: float | int = 0.1,
+    normalise_inputs: bool = False,
+) -> Bool[np.ndarray, "radius sample"]:
+    r"""Which points the attack gets wrong, at each radius by itself.
+
+    $\delta \leftarrow \Pi_{\|\delta\|\le r}(\delta + \eta\,g/(\|g\| + 10^{-7}))$ from
+    $\delta = 0$, g the gradient of the batch mean of $e^{-m}$ with m the margin of the
+    read-out, which is $y f$ for one output. The constant and the mean stall the attack
+    where the gradient is small; both are in the original, which knows one output and
+    $\ell_2$. In $\ell_\infty$ the step is $\eta\,\mathrm{sign}(g)$. The last iterate
+    decides; a tie is wrong.
+
+    Args:
+        weights: a two-layer network.
+        activation: its activation.
+        inputs: points, (sample, feature).
+        labels: +1 and -1, or class numbers, as the read-out takes them, (sample,).
+        radii: budgets, (radius,), or (radius, sample) for one of each point.
+        order: 2 or infinity.
+        readout: how outputs decide; the sign or the largest one when left out.
+        steps: number of steps.
+        step: their length.
+        normalise_inputs: as the network was trained.
+
+    Raises:
+        InputError: for negative budgets or steps, and another order.
+
+    References:
+        min-vidal-2024, section 5.1 and code.
+    """
+    positive_int("steps", steps)
+    nonnegative("step", step)
+    power = check_order(order)
+    budgets = np.asarray(radii, float)
+    if not (budgets.ndim in (1, 2) and np.all(budgets >= 0)):
+        raise InputError(
+            f"radii={radii!r}", "budgets are 0 or more, in a list", "radii=[0.0, 0.1]"
+        )
+    points, names, readout = _arguments(weights, inputs, labels, readout)
+    if budgets.ndim == 1:
+        budgets = budgets[:, None]
+    budgets = np.broadcast_to(budgets, (len(budgets), len(points)))
+    common = (
+        weights,
+        activation,
+        points,
+        names,
+        jnp.asarray(budgets).astype(points.dtype),
+        steps,
+        jnp.asarray(step).astype(points.dtype),
+    )
+    scaled = normalise_inputs and activation.degree != 1
+    plain = isinstance(readout, Score) and weights.hidden_bias is None and not scaled
+    if plain and power == 2:
+        right = _right_in_span(*common)
+    else:
+        right = _right(*common, readout, power, normalise_inputs)
+    return ~np.asarray(right)
 
 
 def robust_accuracy(
@@ -25,52 +98,85 @@ def robust_accuracy(
     inputs: Any,
     labels: Any,
     radii: Any,
-    *,
-    steps: int = 2000,
-    step: float | int = 0.1,
+    **options: Any,
 ) -> Float[np.ndarray, " radius"]:
-    r"""Share of points with $y f > 0$ after the attack, at each $\ell_2$ radius.
+    """Share of points that :func:`broken` leaves right, at each radius."""
+    right = ~broken(weights, activation, inputs, labels, radii, **options)
+    return np.asarray(_mean(right, jnp.asarray(weights.hidden).dtype), float)
 
-    $\delta \leftarrow \Pi_{\|\delta\|\le r}(\delta + \eta\,g/(\|g\| + 10^{-7}))$ from
-    $\delta = 0$, g the gradient of the batch mean of $e^{-y f}$. The constant and the
-    mean stall the attack where the gradient is small; both are in the original.
+
+@functools.partial(jax.jit, static_argnums=1)
+def _mean(right, dtype):
+    return jnp.mean(right.astype(dtype), axis=1)
+
+
+def slopes(
+    weights: Weights,
+    activation: Activation,
+    inputs: Any,
+    labels: Any,
+    *,
+    readout: Readout | None = None,
+    normalise_inputs: bool = False,
+) -> Float[np.ndarray, " sample"]:
+    r"""$\|g\|_2$ at the inputs: what the first step of the attack adds 1e-7 to.
 
     Args:
-        weights: a network with one output.
+        weights: a two-layer network.
         activation: its activation.
         inputs: points, (sample, feature).
-        labels: +1 and -1, (sample,).
-        radii: $\ell_2$ budgets, (radius,).
-        steps: number of steps.
-        step: their length.
-
-    References:
-        min-vidal-2024, section 5.1 and code.
+        labels: as the read-out takes them, (sample,).
+        readout: how outputs decide; the sign or the largest one when left out.
+        normalise_inputs: as the network was trained.
     """
-    positive_int("steps", steps)
-    nonnegative("step", step)
+    points, names, readout = _arguments(weights, inputs, labels, readout)
+    return np.asarray(
+        _slopes(weights, activation, points, names, readout, normalise_inputs)
+    )
+
+
+def _arguments(
+    weights: Weights, inputs: Any, labels: Any, readout: Readout | None
+) -> tuple[Array, Array, Readout]:
+    single = weights.output.ndim == 1
     dtype = jnp.asarray(weights.hidden).dtype
-    points = jnp.asarray(inputs).astype(dtype)
-    signs = jnp.asarray(labels).astype(dtype)
-    budgets = jnp.asarray(np.asarray(radii, float)).astype(dtype)
-    size = jnp.asarray(step).astype(dtype)
-    if weights.hidden_bias is None:
-        run = _accuracies_in_span
-    else:
-        run = _accuracies
-    correct = run(weights, activation, points, signs, budgets, steps, size)
-    return np.asarray(correct, float)
+    names = jnp.asarray(labels)
+    names = names.astype(dtype) if single else names
+    readout = readout or (Score() if single else Argmax())
+    return jnp.asarray(inputs).astype(dtype), names, readout
 
 
-def _ascend(gradient, square, project, steps: int, size: Array, start: Array) -> Array:
+def _margin(weights, activation, labels, readout, unit):
+    """Margins of points, and the loss that the attack climbs."""
+
+    def margin(x: Array) -> Array:
+        outputs = predict(weights, activation, x, normalise_inputs=unit)
+        return readout.margin(outputs, labels)
+
+    return margin, lambda x: jnp.mean(jnp.exp(-margin(x)))
+
+
+@functools.partial(jax.jit, static_argnums=(1, 4, 5))
+def _slopes(weights, activation, points, labels, readout, unit):
+    _, loss = _margin(weights, activation, labels, readout, unit)
+    return jnp.linalg.norm(jax.grad(loss)(points), axis=1)
+
+
+def _ascend(gradient, move, project, steps: int, start: Array) -> Array:
     """The common loop, in whichever coordinates hold the perturbation."""
 
     def body(_, now: Array) -> Array:
-        slope = gradient(now)
-        length = jnp.sqrt(jnp.maximum(square(slope), 0))
-        return project(now + size * slope / (length + STABILISER)[:, None])
+        return project(now + move(gradient(now)))
 
     return jax.lax.fori_loop(0, steps, body, start)
+
+
+def _move(square, size: Array):
+    def move(slope: Array) -> Array:
+        length = jnp.sqrt(jnp.maximum(square(slope), 0))
+        return size * slope / (length + STABILISER)[:, None]
+
+    return move
 
 
 def _shrink(lengths: Array, budget: Array) -> Array:
@@ -78,28 +184,29 @@ def _shrink(lengths: Array, budget: Array) -> Array:
     return jnp.where(lengths > budget, budget / safe, jnp.ones_like(lengths))
 
 
-@functools.partial(jax.jit, static_argnames=("activation", "steps"))
-def _accuracies(weights, activation, points, signs, budgets, steps, size):
-    def loss(moved: Array) -> Array:
-        return jnp.mean(jnp.exp(-signs * predict(weights, activation, moved)))
+@functools.partial(jax.jit, static_argnums=(1, 5, 7, 8, 9))
+def _right(
+    weights, activation, points, labels, budgets, steps, size, readout, power, unit
+):
+    margin, loss = _margin(weights, activation, labels, readout, unit)
+    square = lambda g: jnp.sum(g * g, axis=1)
 
     def one(budget: Array) -> Array:
-        moved = _ascend(
-            lambda d: jax.grad(loss)(points + d),
-            lambda g: jnp.sum(g * g, axis=1),
-            lambda d: d * _shrink(jnp.sqrt(jnp.sum(d * d, axis=1)), budget)[:, None],
-            steps,
-            size,
-            jnp.zeros_like(points),
-        )
-        outputs = predict(weights, activation, points + moved)
-        return jnp.mean((signs * outputs > 0).astype(points.dtype))
+        if math.isinf(power):
+            move = lambda g: size * jnp.sign(g)
+            project = lambda d: jnp.clip(d, -budget[:, None], budget[:, None])
+        else:
+            move = _move(square, size)
+            project = lambda d: d * _shrink(jnp.sqrt(square(d)), budget)[:, None]
+        slope = lambda d: jax.grad(loss)(points + d)
+        moved = _ascend(slope, move, project, steps, jnp.zeros_like(points))
+        return margin(points + moved) > 0
 
     return jax.lax.map(one, budgets)
 
 
 @functools.partial(jax.jit, static_argnames=("activation", "steps"))
-def _accuracies_in_span(weights, activation, points, signs, budgets, steps, size):
+def _right_in_span(weights, activation, points, labels, budgets, steps, size):
     r"""The same iteration on $\delta = U^T c$: gradients never leave the span."""
     norms = weights.norms()
     unit = jnp.where(norms > 0, norms, jnp.ones_like(norms))
@@ -119,7 +226,7 @@ def _accuracies_in_span(weights, activation, points, signs, budgets, steps, size
 
     def gradient(c: Array) -> Array:
         values, scores = outputs(c)
-        pull = -signs * jnp.exp(-signs * values) / len(signs)
+        pull = -labels * jnp.exp(-labels * values) / len(labels)
         return pull[:, None] * amplitudes[None, :] * activation.slope(scores)
 
     def square(c: Array) -> Array:
@@ -129,13 +236,12 @@ def _accuracies_in_span(weights, activation, points, signs, budgets, steps, size
         shrink = lambda c: _shrink(jnp.sqrt(jnp.maximum(square(c), 0)), budget)
         moved = _ascend(
             gradient,
-            square,
+            _move(square, size),
             lambda c: c * shrink(c)[:, None],
             steps,
-            size,
             jnp.zeros_like(clean),
         )
         values, _ = outputs(moved)
-        return jnp.mean((signs * values > 0).astype(points.dtype))
+        return labels * values > 0
 
     return jax.lax.map(one, budgets)

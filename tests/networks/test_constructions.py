@@ -144,9 +144,9 @@ def test_every_class_needs_a_centre(labels):
 def test_centres_are_rows_with_one_label_each(shape):
     # Called directly: the public signatures are shape-checked first in a test run.
     with pytest.raises(InputError, match="one label"):
-        constructions._check(jnp.zeros(shape), jnp.ones(2))
+        constructions.check_labelled(jnp.zeros(shape), jnp.ones(2))
     with pytest.raises(InputError, match="one label"):
-        constructions._check(jnp.eye(2), jnp.ones(1))
+        constructions.check_labelled(jnp.eye(2), jnp.ones(1))
 
 
 @pytest.mark.parametrize("deviation", [0, -0.1, float("nan")])

@@ -34,6 +34,14 @@ def test_a_wrong_or_tied_point_has_radius_zero():
     assert found.attacked([0.0])[0] == 0.25
 
 
+def test_an_attack_alone_ends_where_the_interval_does():
+    alone, both = _radius(effort="attack"), _radius()
+    np.testing.assert_array_equal(alone.upper, both.upper)
+    np.testing.assert_array_equal(alone.lower, 0.0)
+    assert np.any(both.lower > 0)
+    assert set(alone.status) == {"attack"}
+
+
 def test_no_witness_where_there_is_none():
     net = make([[1.0, 0.0]], [1.0], None, 0.5)
     found = radius(net, [[1.0, 0.0]], [1], activation=ReLU())

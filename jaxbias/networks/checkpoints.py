@@ -1,0 +1,214 @@
+"""Trained two-layer networks from files, and into them."""
+
+import os
+import re
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from flax import nnx
+
+from jaxbias._checks import InputError
+from jaxbias.networks._checked_weights import AS_ARRAYS, as_floats, reason
+from jaxbias.networks._flax_file import (
+    module_contents,
+    read_msgpack,
+    read_orbax,
+    same_function,
+)
+from jaxbias.networks._layers import Contents, candidates, settled
+from jaxbias.networks._npz_file import read_npz, settings_of, write_arrays
+from jaxbias.networks._torch_file import read_torch
+from jaxbias.networks._torch_pickle import FIX as SAVE_TORCH
+from jaxbias.networks.activations import Activation
+from jaxbias.networks.two_layer import TwoLayerNetwork
+from jaxbias.networks.weights import Weights
+
+_ZIP = b"PK\x03\x04"
+_TORCH_BEFORE_ZIP = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
+_PICKLE = b"\x80"
+# A dictionary of 1 to 15 entries and its first name, or one of more entries.
+_MSGPACK = re.compile(rb"[\x81-\x8f][\xa0-\xbf\xd9-\xdb]|[\xde\xdf]")
+_HEAD = 16
+_READS = "a PyTorch state dict, an .npz, a flax msgpack file or an orbax folder"
+
+
+def read(path: Any, activation: Any = None, *, output: Any = None) -> TwoLayerNetwork:
+    r"""A trained two-layer network $\sum_j v_j \phi(\langle x, w_j\rangle + b_j) + c$.
+
+    What a file is, its content tells and not its name. No code of a file is run.
+
+    * PyTorch: ``torch.save(model.state_dict(), path)``, or a dictionary that holds a
+      state dict as ``state_dict``, ``model_state_dict``, ``model``, ``net`` or
+      ``weights``. PyTorch itself is not needed.
+    * ``.npz``: :func:`save`, or arrays ``hidden`` (neuron, feature), ``output``
+      (neuron,) or (neuron, class), and where there are any ``hidden_bias``,
+      ``output_bias``, ``activation``, ``exponent``; or names as PyTorch gives them.
+    * flax: ``flax.serialization.to_bytes`` of a pure dictionary, a folder that orbax
+      has written, or a module in memory, which then is also held against the outputs
+      of the network read.
+
+    Layers are linear: ``weight`` (out, in) or ``kernel`` (in, out), with a ``bias`` of
+    the same prefix, and they are put in the order in which their shapes fit. Where both
+    orders fit, it is that of the file, in which PyTorch writes layers as they were
+    made; flax sorts names, so there their numbers decide, or nothing is read. One
+    output is read as a score, several are read as classes.
+
+    The type is float32, or float64 where any array is float64.
+
+    Args:
+        path: a file, a folder or an ``nnx.Module``.
+        activation: what the neurons apply, unless that is stored.
+        output: the readout where only the first layer is stored: an array (neuron,) or
+            (neuron, class), or ``"halves"``, $+1/m$ for the first half of $2m$ neurons
+            and $-1/m$ for the second.
+
+    Example:
+        >>> import numpy as np, jaxbias as jb
+        >>> eye = np.eye(2, dtype=np.float32)
+        >>> np.savez("network.npz", hidden=eye, output=eye[0] - eye[1])
+        >>> jb.networks.read("network.npz", jb.networks.ReLU()).hidden.shape
+        (2, 2)
+
+    Raises:
+        InputError: for a file that is missing, broken or of another kind, a pickle
+            that asks for anything but tensors, a network that has not two linear
+            layers or has anything beside them, layers that do not fit or whose order
+            is open, weights that are not finite, no activation or another one than
+            stored, and float64 while JAX would store float32.
+
+    References:
+        li-2025-feature-averaging.
+    """
+    if not isinstance(activation, Activation | None):
+        raise InputError(
+            f"activation={activation!r}", "not an Activation", "activation=ReLU()"
+        )
+    if isinstance(path, nnx.Module):
+        return _from_module(path, activation, output)
+    if not isinstance(path, str | os.PathLike):
+        raise InputError(f"a network of type {type(path).__name__}", "no path", _READS)
+    contents = _contents(Path(path), activation)
+    weights = settled(contents, candidates(contents, output))
+    activation = _settled_activation(contents, activation)
+    return _network(contents, weights, activation, output)
+
+
+def save(network: TwoLayerNetwork, path: str | os.PathLike[str]) -> Path:
+    """Write a network as ``.npz``, whole or not at all; :func:`read` gives it back.
+
+    Args:
+        network: float32 and float64 come back as they are, shorter types as float32.
+        path: the file, by custom ``*.npz``. Missing folders are made.
+
+    Returns:
+        The path.
+
+    Raises:
+        InputError: the file cannot be written, weights are not finite, or the
+            activation is not one of the package's own.
+    """
+    weights = network.weights()
+    arrays: dict[str, Any] = {
+        name: as_floats(np.asarray(array), name)
+        for name in ("hidden", "output", "hidden_bias", "output_bias")
+        if (array := getattr(weights, name)) is not None
+    }
+    mask = np.asarray(weights.mask)
+    # Left out where they say nothing, so that the file is what other programs expect.
+    if not mask.all():
+        arrays["mask"] = mask
+    if not isinstance(network.output, nnx.Param):
+        arrays["frozen"] = True
+    if network.normalise_inputs:
+        arrays["normalise_inputs"] = True
+    return write_arrays(Path(path), {**arrays, **settings_of(network.activation)})
+
+
+def _from_module(
+    module: nnx.Module, activation: Activation | None, output: Any
+) -> TwoLayerNetwork:
+    source = f"a module {type(module).__name__}"
+    contents = module_contents(module, source)
+    found = candidates(contents, output)
+    activation = _settled_activation(contents, activation)
+    if output is None and callable(module):
+        normalise = contents.normalise_inputs
+        weights = same_function(module, found, activation, normalise, source)
+    else:
+        weights = settled(contents, found)
+    return _network(contents, weights, activation, output)
+
+
+def _network(
+    contents: Contents, weights: Weights, activation: Activation, output: Any
+) -> TwoLayerNetwork:
+    return TwoLayerNetwork(
+        weights,
+        activation,
+        frozen=contents.frozen or output is not None,
+        normalise_inputs=contents.normalise_inputs,
+    )
+
+
+def _settled_activation(contents: Contents, given: Activation | None) -> Activation:
+    stored = contents.activation
+    found = given if stored is None else stored
+    if found is None:
+        raise InputError(
+            f"{contents.source} without an activation",
+            "the same weights are another function under another activation",
+            "activation=ReLU() or PReLU(3), in a shell --activation relu",
+        )
+    if given is not None and given != found:
+        raise InputError(
+            f"activation={given!r} for {contents.source}",
+            f"it was stored with {found!r}",
+            "read(path) without activation=",
+        )
+    return found
+
+
+def _contents(path: Path, activation: Activation | None) -> Contents:
+    """The arrays of a file, read as what its first bytes say it is."""
+    source = f"file {str(path)!r}"
+    if path.is_dir():
+        return read_orbax(path, f"folder {str(path)!r}")
+    try:
+        with path.open("rb") as file:
+            head = file.read(_HEAD)
+    except OSError as error:
+        why = f"it cannot be read ({error.strerror})"
+        raise InputError(source, why, _READS) from error
+    if head.startswith(_ZIP):
+        return _zip_contents(path, source, activation)
+    if head.startswith(_TORCH_BEFORE_ZIP):
+        raise InputError(
+            f"{source}, of PyTorch's format before 1.6",
+            "only its zip format is read",
+            SAVE_TORCH,
+        )
+    if head.startswith(_PICKLE):
+        raise InputError(source, "reading a pickle can run any code", AS_ARRAYS)
+    if _MSGPACK.match(head):
+        return read_msgpack(path, source)
+    what = "it is empty" if not head else "its first bytes are those of no known format"
+    raise InputError(source, what, _READS)
+
+
+def _zip_contents(path: Path, source: str, activation: Activation | None) -> Contents:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+        raise InputError(
+            source,
+            f"a zip file that is cut short or damaged ({reason(error)})",
+            SAVE_TORCH,
+        ) from error
+    if names and all(name.endswith(".npy") for name in names):
+        return read_npz(path, source, activation)
+    if any(name.endswith("data.pkl") for name in names):
+        return Contents(source, read_torch(path, source), ordered=True)
+    raise InputError(source, "a zip file, but with neither tensors nor arrays", _READS)
