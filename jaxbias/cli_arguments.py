@@ -140,9 +140,9 @@ class Bench:
     """Measure speed at equal error against the tools one would else use."""
 
     names: tyro.conf.Positional[tuple[str, ...]] = ()
-    """Benchmarks, as `jaxbias list` names them. None: all (an hour)."""
+    """Benchmarks, as `jaxbias list` names them. None: all (hours)."""
     baseline: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
-    """What to compare with: torch, diffrax-best, diffrax-ours. None: all."""
+    """torch, diffrax-best, diffrax-ours, torch-pgd, foolbox-fmn. None: all that fit."""
     rounds: int = 5
     """How often every method runs; rounds are interleaved."""
     out: Path = Path("figures")

@@ -23,7 +23,8 @@ FLOORS = [
     {"cli", "__main__"},
 ]
 FLOOR = {room: height for height, rooms in enumerate(FLOORS) for room in rooms}
-EXTRAS = {"tyro", "rich", "plotly", "sklearn", "dask", "distributed", "torch"}
+EXTRAS = {"tyro", "rich", "plotly", "sklearn", "dask", "distributed"}
+EXTRAS |= {"torch", "foolbox"}
 DIFFRAX = {"jaxbias.dynamics.reference", "jaxbias.benchmarks.baselines.diffrax_solve"}
 PRIVATE_JAX = ("jax._src", "jax.core", "jax.experimental")
 

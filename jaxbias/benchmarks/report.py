@@ -2,33 +2,53 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
 import xarray as xr
 
+from jaxbias._checks import InputError
+from jaxbias.benchmarks.flows import TARGET
 from jaxbias.benchmarks.names import BASELINES, BENCHMARKS
-from jaxbias.benchmarks.suite import Point, Row
+from jaxbias.benchmarks.radii import SLACK
+from jaxbias.benchmarks.rows import Point, Row
 from jaxbias.benchmarks.table import lines
-from jaxbias.benchmarks.workloads import TARGET
 from jaxbias.plots import draw
+from jaxbias.results import open as open_table
 from jaxbias.results import provenance, write
 
 FIGURE = "error_against_time"
 _RULES = (
     "One pinned core, one thread, process CPU time; every method in a process of its "
     "own, rounds interleaved, medians with the least and largest ratio. Data loading "
-    "and compiling are not in the times.",
-    f"Equal error: the worst seed's relative L2 error of the outputs on 1,000 fresh "
-    f"rows, against a tight float64 flow, is at most {TARGET:g}. A baseline enters at "
-    "its fastest setting that meets this on seeds 0, 1, ...; ratios are measured on "
-    "seeds 100, 101, ... A row `above target` is of a baseline that never meets it "
-    "and enters at its most accurate setting, or that misses it on the measured seeds "
-    "alone; both favour the baseline.",
+    "and compiling are not in the times. A method quicker than 0.1 s runs until it has "
+    "used that much, and the mean counts.",
+    f"Flows (S, M), equal error: the worst seed's relative L2 error of the outputs on "
+    f"1,000 fresh rows, against a tight float64 flow, is at most {TARGET:g}. A "
+    "baseline enters at its fastest setting that meets this on seeds 0, 1, ...; ratios "
+    "are measured on seeds 100, 101, ... A row `above target` is of a baseline that "
+    "never meets it and enters at its most accurate setting, or that misses it on the "
+    "measured seeds alone; both favour the baseline.",
+    "Radii (radius, bounds, exact), quality: 200 fresh points of one network, which "
+    "our integrator trains on the data of seed 100 of S, untimed. Ours is one call of "
+    "`radius` in l_2, from arrays to intervals: upper ends alone, certified lower ends "
+    "as well, or branch and bound until both meet. Error is the largest share by which "
+    "an upper end of ours exceeds the radius at which the baseline breaks that point: "
+    f"below 0 ours is shorter everywhere, above {SLACK:g} the row is `ours above "
+    "target`. Baseline error is the median share by which the baseline's radius "
+    "exceeds our upper end, over the points it breaks; how many it does not stands "
+    "with its setting. No baseline certifies anything.",
+    "`torch-pgd` is the whole sweep of the papers, with the smallest radius at which "
+    "it breaks a point: 15 of them, evenly spaced from 0 to 1.5. `foolbox-fmn` is the "
+    "released attack with its projection mended, which divides a norm by itself.",
     "Compiling is timed in a process that has done nothing else, without and with a "
-    "filled cache. Memory is the highest resident set of such a process above what "
-    "libraries and data hold, compiling included. Evaluations are full-batch "
-    "gradients a seed.",
+    "filled cache; of a method that compiles as it runs it is what the first call "
+    "takes longer than the second. Memory is the highest resident set of such a "
+    "process above what libraries and data hold, compiling included. Evaluations are "
+    "full-batch gradients a seed, a dash where they are not counted.",
+    "Rows of one benchmark are measured together. Those of benchmarks that were not "
+    "measured again stay as they were, and may be of another day.",
     "Open marks are settings tried on the tuning seeds, filled ones those compared.",
 )
 
@@ -36,26 +56,30 @@ _RULES = (
 def write_report(rows: Sequence[Row], points: Sequence[Point], out: Path) -> list[Path]:
     """Write ``bench.json``, the figure with its data, and the page.
 
+    What the folder holds of benchmarks that are not in ``rows`` is kept.
+
     Args:
         rows: what was measured.
         points: settings tried.
         out: the folder of all figures.
 
     Returns:
-        The paths of the figure.
+        The paths of the figure, if it was drawn again.
 
     Raises:
-        InputError: the folder cannot be written.
+        InputError: the folder cannot be written, or what it holds cannot be read.
     """
     folder = out / "benchmarks"
+    known, data = folder / "bench.json", folder / "data" / f"{FIGURE}.nc"
+    measured = {row.name for row in rows}
+    rows = _in_order([*_kept_rows(known, measured), *rows])
     plain = [row.plain() for row in rows]
     drawn = []
     if points:
-        about = provenance({"benchmarks": sorted({row.name for row in rows})})
-        table = tabulate(rows, points).assign_attrs(**about, plot=FIGURE)
-        drawn = draw(write(table, folder / "data" / f"{FIGURE}.nc"))
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "bench.json").write_text(json.dumps(plain, indent=1) + "\n", "utf-8")
+        about = provenance({"benchmarks": sorted(measured)})
+        table = _kept_points(data, measured, tabulate(rows, points))
+        drawn = draw(write(table.assign_attrs(**about, plot=FIGURE), data))
+    _save(known, json.dumps(plain, indent=1))
     page = [
         "# Speed at equal error",
         "",
@@ -64,7 +88,7 @@ def write_report(rows: Sequence[Row], points: Sequence[Point], out: Path) -> lis
         *lines(plain),
         "",
         *_doubts(rows),
-        *([f"![error against time]({FIGURE}.png)", ""] if drawn else []),
+        *([f"![error against time]({FIGURE}.png)", ""] if data.exists() else []),
         "## Rules",
         "",
         *(f"- {rule}" for rule in _RULES),
@@ -73,8 +97,58 @@ def write_report(rows: Sequence[Row], points: Sequence[Point], out: Path) -> lis
         "",
         *(f"- `{name}`: {text}" for name, text in (BENCHMARKS | BASELINES).items()),
     ]
-    (folder / "README.md").write_text("\n".join(page) + "\n", "utf-8")
+    _save(folder / "README.md", "\n".join(page))
     return drawn
+
+
+def _save(path: Path, text: str) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text + "\n", "utf-8")
+    except OSError as error:
+        raise InputError(
+            f"path {str(path)!r}",
+            f"it cannot be written ({error.strerror or error})",
+            "a folder that can be, and has room",
+        ) from error
+
+
+def _in_order(rows: Sequence[Row]) -> list[Row]:
+    place = list(BENCHMARKS).index
+    return sorted(rows, key=lambda row: place(row.name))
+
+
+def _kept_rows(path: Path, measured: set[str]) -> list[Row]:
+    """Rows of other benchmarks in an earlier ``bench.json``."""
+    if not path.exists():
+        return []
+    try:
+        rows = json.loads(path.read_text("utf-8"))
+        names = {field.name for field in fields(Row)}
+        earlier = [Row(**{k: row[k] for k in names & set(row)}) for row in rows]
+    except (OSError, ValueError, TypeError) as error:
+        raise InputError(
+            f"earlier results in {str(path)!r}",
+            f"they cannot be read ({error}), and would be lost",
+            "another folder, or this one without that file",
+        ) from error
+    return [r for r in earlier if r.name in BENCHMARKS and r.name not in measured]
+
+
+def _kept_points(path: Path, measured: set[str], table: xr.Dataset) -> xr.Dataset:
+    """The table, with an earlier file's points of other benchmarks, in their order."""
+    if path.exists():
+        earlier = open_table(path)
+        keep = [
+            name in BENCHMARKS and name not in measured
+            for name in earlier.benchmark.values.tolist()
+        ]
+        earlier = earlier.isel(point=np.flatnonzero(keep))
+        table = xr.concat([earlier, table], "point", combine_attrs="drop")
+        table = table.assign_attrs(target=TARGET)
+    place = {name: number for number, name in enumerate(BENCHMARKS)}
+    order = [place[name] for name in table.benchmark.values.tolist()]
+    return table.isel(point=np.argsort(order, kind="stable"))
 
 
 def _doubts(rows: Sequence[Row]) -> list[str]:
@@ -87,10 +161,14 @@ def _doubts(rows: Sequence[Row]) -> list[str]:
 
 
 def tabulate(rows: Sequence[Row], points: Sequence[Point]) -> xr.Dataset:
-    """Tried settings and compared ones, one point each."""
+    """Tried settings and compared ones, one point each.
+
+    Benchmarks of which no setting was tried have no panel.
+    """
+    tried = {point.name for point in points}
     columns: list[tuple] = [(p.name, p.method, p.seconds, p.error, 0) for p in points]
     for row in rows:
-        if row.ratio is not None:
+        if row.ratio is not None and row.name in tried:
             ours = (row.name, "ours", row.seconds, row.error, 1)
             if ours not in columns:
                 columns.append(ours)

@@ -31,14 +31,25 @@ def cells(row: Mapping[str, Any]) -> list[str]:
         f"{row['ratio_low']:.3g} .. {row['ratio_high']:.3g}",
         f"{row['seconds']:.3g}",
         f"{row['baseline_seconds']:.3g}",
-        f"{row['error']:.1e}",
-        f"{row['baseline_error']:.1e}",
-        f"{row['evaluations']:.0f} / {row['baseline_evaluations']:.0f}",
+        _number(row["error"], ".1e"),
+        _number(row["baseline_error"], ".1e"),
+        " / ".join(
+            _number(row[name], ".0f")
+            for name in ("evaluations", "baseline_evaluations")
+        ),
         f"{row['compile_cold']:.2f} / {row['compile_warm']:.2f} s",
-        f"{row['peak_megabytes']:.0f} / {row['baseline_peak_megabytes']:.0f}",
+        " / ".join(
+            _number(row[name], ".0f")
+            for name in ("peak_megabytes", "baseline_peak_megabytes")
+        ),
         row["baseline_setting"],
         row["status"],
     ]
+
+
+def _number(value: float | None, form: str) -> str:
+    """A dash where nothing finite was measured or counted."""
+    return "-" if value is None else format(value, form)
 
 
 def lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:

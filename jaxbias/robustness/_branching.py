@@ -39,7 +39,7 @@ class Budget:
     Attributes:
         nodes: a point, over its rivals.
         seconds: for all points of the call.
-        gap: relative distance of the ends that counts as exact.
+        gap: relative distance of the ends that counts as exact; HiGHS needs 1.2e-6.
         solver: ``"milp"`` (HiGHS; ReLU networks in l_inf only, exact up to its
             tolerances), ``"tree"`` (every bound certified), or ``"auto"``: the first
             where it applies.

@@ -22,6 +22,8 @@ from jaxbias.robustness._lanes import Lanes
 # HiGHS violates constraints by up to 1e-7 of the largest coefficient; what it says is
 # lowered by this, which is a margin and no proof. The tree proves each of its bounds.
 _MARGIN = 1e-6
+#: Relative distance of ends below which this solver cannot go.
+LEAST_GAP = 1.2e-6
 _INFEASIBLE = 2
 
 

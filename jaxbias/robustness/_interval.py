@@ -11,7 +11,7 @@ from jaxbias.networks.weights import Weights
 from jaxbias.robustness import _integer
 from jaxbias.robustness._branching import Budget, grow
 from jaxbias.robustness._convex import nearest, tangent_sets
-from jaxbias.robustness._ends import Box, Ends, margins
+from jaxbias.robustness._ends import Box, Ends, lengths, margins
 from jaxbias.robustness._geometry import Found
 from jaxbias.robustness._lanes import Lanes
 from jaxbias.robustness._lower import METHODS, reduced, root_bounds
@@ -19,6 +19,7 @@ from jaxbias.robustness._problems import Prepared
 from jaxbias.robustness._radius import TIES, Radius
 from jaxbias.robustness._reading import Reading, combine, problems
 from jaxbias.robustness._relaxations import closed_bounds
+from jaxbias.robustness._relinearised import relinearised
 from jaxbias.robustness._tight import descend, relaxed
 from jaxbias.robustness.certificates import has_certificate
 from jaxbias.robustness.minimum_norm import Search
@@ -28,6 +29,8 @@ from jaxbias.robustness.starts import NAMES
 _COST = 2e-4
 # Where nothing is broken there is no radius to search up to; sizes of the input do.
 _FAR = 4.0
+# Ends this much longer than a perturbation of the thinned network are looked at again.
+_SETTLED = 1.001
 
 
 @dataclass(frozen=True)
@@ -85,7 +88,9 @@ def close(case: Case, found: Found, options: Options) -> Radius:
     if wanted and has_certificate(activation) and len(rows):
         lower[rows], below[rows], nodes[rows] = _certify(case, rows, options)
     if options.effort == "exact":
-        closed = lower >= (1 - options.budget.gap) * ends.upper
+        gap = np.full(count, options.budget.gap)
+        gap[below == "MILP"] = max(options.budget.gap, _integer.LEAST_GAP)
+        closed = lower >= (1 - gap) * ends.upper
         status = np.where(closed, "exact", "gap").astype(object)
     else:
         status = np.full(count, "bounds" if wanted else "attack", dtype=object)
@@ -124,7 +129,18 @@ def _take(case: Case, found: Found, options: Options) -> None:
             place = prepared.places[np.maximum(anchor[first] - 1, 0)]
             ray = steps[:, -1:] * (place - case.points[rows])
             steps = steps[:, :-1] @ prepared.rows + ray
-        case.ends.offer(rows, steps, names[start[first]])
+        source = names[start[first]]
+        form = case.reading.form
+        if len(prepared.rows) < len(form.rows):
+            # Labels are signs: only networks with one output are thinned.
+            better, clean = steps, (case.points[rows], case.labels[rows])
+            for _ in range(1 if form.activation.degree == 1 else 2):
+                better = relinearised(form, *clean, better, options.order)
+            case.ends.offer(rows, better, source)
+            # They differ in the last digits, or the tangent has led astray.
+            astray = _SETTLED * lengths(steps, options.order) < case.ends.upper[rows]
+            rows, steps, source = rows[astray], steps[astray], source[astray]
+        case.ends.offer(rows, steps, source)
 
 
 def _certify(

@@ -12,8 +12,10 @@ import pytest
 from jaxbias._checks import InputError
 from jaxbias.benchmarks import names
 from jaxbias.benchmarks.baselines import diffrax_reduced, diffrax_weights, torch_recipe
+from jaxbias.benchmarks.flows import TARGET, worst_error
 from jaxbias.benchmarks.ours import prepare, tight
-from jaxbias.benchmarks.workloads import TARGET, workload, worst_error
+from jaxbias.benchmarks.prepared import Trained
+from jaxbias.benchmarks.workloads import workload
 from jaxbias.dynamics import Descent, descend
 from jaxbias.networks import PReLU, ReLU
 from jaxbias.networks.weights import predict
@@ -22,10 +24,10 @@ SEEDS = (0, 1)
 
 
 def _outputs(load, prepared):
-    trained = prepared.run()
-    assert trained.finished
-    assert trained.evaluations > 1
-    return load.outputs(SEEDS, trained.hidden, trained.output)
+    answer = prepared.run()
+    assert answer.finished
+    assert answer.evaluations > 1
+    return load.outputs(SEEDS, answer.solution)
 
 
 def test_ours_errs_less_at_a_tighter_tolerance(small):
@@ -66,15 +68,15 @@ def test_a_tolerance_out_of_reach_is_told_as_unfinished(small):
 def test_the_torch_recipe_is_gradient_descent_where_a_batch_is_everything(small):
     pytest.importorskip("torch")
     load = dataclasses.replace(small, horizon=4.0)
-    trained = torch_recipe.prepare(load, SEEDS, {"rate": 0.2}).run()
-    assert trained.finished
+    answer = torch_recipe.prepare(load, SEEDS, {"rate": 0.2}).run()
+    assert answer.finished
     problems = load.problems(SEEDS, "float32")
     for place in range(len(SEEDS)):
         problem = jax.tree.map(lambda leaf, at=place: leaf[at], problems)
         ours = descend(problem, Descent(0.2), [20], key=jax.random.key(0)).final
         scale = float(jnp.max(jnp.abs(ours.hidden)))
         np.testing.assert_allclose(
-            trained.hidden[place], ours.hidden, atol=2e-5 * scale
+            answer.solution.hidden[place], ours.hidden, atol=2e-5 * scale
         )
 
 
@@ -89,7 +91,7 @@ def test_single_precision_solves_the_problem_of_the_reference(small):
 def test_outputs_are_the_network_on_rows_it_was_not_trained_on(small):
     problems = small.problems(SEEDS, "float64")
     weights = jax.tree.map(lambda leaf: leaf[0], problems.initial)
-    found = small.outputs(SEEDS[:1], [weights.hidden], [weights.output])
+    found = small.outputs(SEEDS[:1], Trained([weights.hidden], [weights.output]))
     assert found.shape == (1, 1000)
     key = jax.random.key(10_000)
     fresh = small.clusters.sample(1000, key=key, dtype="float64")
@@ -106,19 +108,26 @@ def test_the_worst_seed_decides():
 
 
 def test_settings_are_not_chosen_where_they_are_measured():
-    for name in names.BENCHMARKS:
+    for name in names.FLOWS:
         load = workload(name)
         assert len(load.tuning_seeds) == len(load.seeds_measured) == load.seeds
         assert not set(load.tuning_seeds) & set(load.seeds_measured)
 
 
 def test_the_names_lead_to_methods():
-    assert list(names.METHODS) == ["ours", *names.BASELINES]
-    for path in names.METHODS.values():
-        module = importlib.import_module(path)
-        settings = module.SETTINGS if module.CHOSEN else sum(module.LADDERS, ())
-        assert module.CHOSEN is None or module.CHOSEN in settings
-        assert len(settings) >= 3
+    assert set(names.METHODS) == set(names.BENCHMARKS)
+    used = {method for methods in names.METHODS.values() for method in methods}
+    assert used == {"ours", *names.BASELINES}
+    for name, methods in names.METHODS.items():
+        assert workload(name).name == name
+        assert next(iter(methods)) == "ours"
+        for path in methods.values():
+            module = importlib.import_module(path)
+            assert callable(module.prepare)
+            tuned = module.CHOSEN is None
+            settings = sum(module.LADDERS, ()) if tuned else module.SETTINGS
+            assert tuned or module.CHOSEN in settings or settings == ()
+            assert len(settings) >= 3 or name in names.RADII
 
 
 def test_a_ladder_goes_from_loose_to_tight():

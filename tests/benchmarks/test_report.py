@@ -9,9 +9,10 @@ import xarray as xr
 from jaxbias import cli, cli_commands
 from jaxbias._checks import InputError
 from jaxbias.benchmarks import __main__ as alone
+from jaxbias.benchmarks import rows as rows_
 from jaxbias.benchmarks import suite
 from jaxbias.benchmarks.report import tabulate, write_report
-from jaxbias.benchmarks.suite import Point, Row
+from jaxbias.benchmarks.rows import Point, Row
 from jaxbias.benchmarks.table import COLUMNS, cells, lines
 
 MEASURED = Row(
@@ -67,10 +68,92 @@ def test_a_page_without_points_has_no_figure(tmp_path):
     assert "png" not in (tmp_path / "benchmarks" / "README.md").read_text()
 
 
-def test_a_folder_in_the_way_is_told(tmp_path):
+@pytest.mark.parametrize("points", [POINTS, []])
+def test_a_folder_in_the_way_is_told(tmp_path, points):
     (tmp_path / "benchmarks").write_text("a file")
     with pytest.raises(InputError):
-        write_report([MEASURED], POINTS, tmp_path)
+        write_report([MEASURED], points, tmp_path)
+
+
+RADII = Row(
+    **{
+        **MEASURED.plain(),
+        "name": "radius-p1",
+        "baseline": "torch-pgd",
+        "error": -0.02,
+        "evaluations": float("nan"),
+        "reference_error": None,
+    }
+)
+
+
+def _stored(folder):
+    rows = json.loads((folder / "bench.json").read_text())
+    return [(row["name"], row["baseline"], row["ratio"]) for row in rows]
+
+
+def test_what_is_not_measured_again_is_kept(tmp_path):
+    folder = tmp_path / "benchmarks"
+    write_report([MEASURED, ABSENT], POINTS, tmp_path)
+    data = (folder / "data" / "error_against_time.nc").read_bytes()
+    assert write_report([RADII], [], tmp_path) == []
+    first = [("S-p1", "diffrax-ours", 2.71), ("S-p1", "torch", None)]
+    assert _stored(folder) == [*first, ("radius-p1", "torch-pgd", 2.71)]
+    assert (folder / "data" / "error_against_time.nc").read_bytes() == data
+    page = (folder / "README.md").read_text()
+    assert "error_against_time.png" in page
+    assert "looser ones: S-p1 8.0e-05." in page
+    assert page.index("| S-p1 ") < page.index("| radius-p1 ")
+    assert "| - / 190 " in page
+
+    again = Row(**{**MEASURED.plain(), "ratio": 3.5})
+    write_report([again], POINTS, tmp_path)
+    assert _stored(folder) == [
+        ("S-p1", "diffrax-ours", 3.5),
+        ("radius-p1", "torch-pgd", 2.71),
+    ]
+
+
+def test_points_of_other_benchmarks_stay_in_the_figure(tmp_path):
+    other = Row(**{**MEASURED.plain(), "name": "M-p1", "seconds": 7.0})
+    points = [Point("M-p1", "ours", "tolerance 2", 5.0, 3e-3, 50.0)]
+    path = tmp_path / "benchmarks" / "data" / "error_against_time.nc"
+    write_report([other], points, tmp_path)
+    alone = xr.load_dataset(path)
+    write_report([MEASURED], POINTS, tmp_path)
+    both = xr.load_dataset(path)
+    assert both.benchmark.values.tolist() == ["S-p1"] * 4 + ["M-p1"] * 3
+    xr.testing.assert_equal(both.isel(point=slice(0, 4)), tabulate([MEASURED], POINTS))
+    xr.testing.assert_equal(both.isel(point=slice(4, None)), alone)
+    assert both.attrs["target"] == 1.2e-3
+    write_report([other, MEASURED], [*points, *POINTS], tmp_path)
+    xr.testing.assert_equal(xr.load_dataset(path), both)
+
+
+def test_rows_of_a_benchmark_that_is_no_more_are_dropped(tmp_path):
+    (tmp_path / "benchmarks").mkdir()
+    old = {**MEASURED.plain(), "name": "XL-p1", "gone": 3}
+    short = {"name": "M-p3", "baseline": "torch", "status": "finished", "gone": 3}
+    text = json.dumps([old, short])
+    (tmp_path / "benchmarks" / "bench.json").write_text(text)
+    write_report([MEASURED], [], tmp_path)
+    names = [name for name, *_ in _stored(tmp_path / "benchmarks")]
+    assert names == ["S-p1", "M-p3"]
+
+
+@pytest.mark.parametrize("text", ["[{", "[3]", '[{"name": "S-p1"}]'])
+def test_earlier_results_that_cannot_be_read_are_not_overwritten(tmp_path, text):
+    path = tmp_path / "benchmarks" / "bench.json"
+    path.parent.mkdir()
+    path.write_text(text)
+    with pytest.raises(InputError, match="would be lost"):
+        write_report([MEASURED], [], tmp_path)
+    assert path.read_text() == text
+
+
+def test_only_benchmarks_with_tried_settings_have_a_panel():
+    table = tabulate([MEASURED, RADII], POINTS)
+    assert set(table.benchmark.values.tolist()) == {"S-p1"}
 
 
 def test_ours_is_one_point_however_many_it_is_compared_with():
@@ -108,7 +191,7 @@ def found(monkeypatch):
     return rows, told
 
 
-@pytest.mark.parametrize(("status", "code"), [("finished", 0), (suite.ABOVE, 0)])
+@pytest.mark.parametrize(("status", "code"), [("finished", 0), (rows_.ABOVE, 0)])
 def test_the_command_prints_and_writes(found, status, code, tmp_path, capsys):
     rows, told = found
     rows[0] = Row(**{**MEASURED.plain(), "status": status})
@@ -123,9 +206,9 @@ def test_the_command_prints_and_writes(found, status, code, tmp_path, capsys):
 
 def test_an_error_of_ours_above_the_target_is_a_failure(found, tmp_path, capsys):
     rows, _ = found
-    rows[0] = Row(**{**MEASURED.plain(), "status": suite.OURS_ABOVE})
+    rows[0] = Row(**{**MEASURED.plain(), "status": rows_.OURS_ABOVE})
     assert cli.main(["bench", "S-p1", "--json", "--out", str(tmp_path)]) == 1
-    assert json.loads(capsys.readouterr().out)[0]["status"] == suite.OURS_ABOVE
+    assert json.loads(capsys.readouterr().out)[0]["status"] == rows_.OURS_ABOVE
     assert alone.main(["S-p1", "--json"]) == 1
 
 

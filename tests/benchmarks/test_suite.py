@@ -9,9 +9,12 @@ import pytest
 
 from jaxbias._checks import InputError
 from jaxbias.benchmarks import suite
-from jaxbias.benchmarks.suite import Point, bench, search, words
+from jaxbias.benchmarks.flows import TARGET
+from jaxbias.benchmarks.names import BASELINES, BENCHMARKS, FLOWS, METHODS
+from jaxbias.benchmarks.rows import Point, words
+from jaxbias.benchmarks.suite import bench, search
+from jaxbias.benchmarks.table import COLUMNS, cells
 from jaxbias.benchmarks.worker import Run, Worker
-from jaxbias.benchmarks.workloads import TARGET
 
 
 def _searched(table, ladders):
@@ -23,7 +26,8 @@ def _searched(table, ladders):
         seconds, error = table[setting["at"]]
         return Point("w", "m", setting["at"], float(seconds), error, 1.0)
 
-    points, chosen = search([[{"at": at} for at in row] for row in ladders], measure)
+    steps = [[{"at": at} for at in row] for row in ladders]
+    points, chosen = search(steps, measure, TARGET)
     assert [point.setting for point in points] == asked
     return asked, chosen["at"]
 
@@ -65,6 +69,7 @@ class Scripted(Worker):
 
     def __init__(self, method, workload, cache=None):
         self.method, self.cached = method, cache
+        self.networks = workload in FLOWS
         self._seconds = itertools.cycle(self.seconds[method])
         Scripted.alive.append(self)
 
@@ -81,7 +86,8 @@ class Scripted(Worker):
         error = 0.0 if self.exact else self.errors[self.method]
         if self.loose:
             error = 1e-5
-        outputs = np.full((len(self.seeds), 4), 1.0 + error)
+        shape = (len(self.seeds), 4) if self.networks else 4
+        outputs = np.full(shape, 1.0 + error)
         finished = np.isfinite(error)
         return Run(next(self._seconds), outputs, bool(finished), 10.0, 5.0)
 
@@ -97,8 +103,8 @@ class Scripted(Worker):
 
 @pytest.fixture
 def scripted(monkeypatch):
-    Scripted.seconds = {m: [1.0] for m in suite.METHODS}
-    Scripted.errors = dict.fromkeys(suite.METHODS, 1e-4)
+    Scripted.seconds = {m: [1.0] for m in ("ours", *BASELINES)}
+    Scripted.errors = dict.fromkeys(Scripted.seconds, 1e-4)
     Scripted.alive, Scripted.folders = [], set()
     monkeypatch.setattr(suite, "Worker", Scripted)
     monkeypatch.setattr(suite, "_missing", lambda method: None)
@@ -123,7 +129,7 @@ def test_ratios_are_paired_round_by_round(scripted):
 
 def test_compiling_is_told_apart_and_only_where_there_is_some(scripted):
     rows, _ = bench(["S-p3"], rounds=1)
-    assert {row.baseline for row in rows} == set(suite.BASELINES)
+    assert {row.baseline for row in rows} == set(METHODS["S-p3"]) - {"ours"}
     for row in rows:
         assert (row.compile_cold, row.compile_warm) == (2.0, 0.25)
         theirs = row.baseline_compile_cold, row.baseline_compile_warm
@@ -158,6 +164,7 @@ def test_no_row_holds_what_json_cannot(scripted):
     assert row.status == "ours above target"
     assert row.plain()["error"] is None
     json.dumps(row.plain(), allow_nan=False)
+    assert dict(zip(COLUMNS, cells(row.plain()), strict=True))["error"] == "-"
 
 
 def test_all_settings_are_points_only_on_request(scripted):
@@ -206,6 +213,9 @@ def test_a_reference_that_stops_early_is_not_one(scripted, monkeypatch):
         ({"names": ["S-p2"]}, "S-p1"),
         ({"names": [], "baselines": ["pytorch"]}, "torch"),
         ({"names": [], "rounds": 0}, "rounds=1"),
+        ({"names": ["radius-p2"]}, "Try .*'radius-p1'"),
+        ({"names": ["radius-p1"], "baselines": ["torch"]}, "'torch-pgd'"),
+        ({"names": ["M-p1"], "baselines": ["torch-pgd"]}, "baseline='diffrax-best'"),
     ],
 )
 def test_bad_words_are_refused_before_the_work(words_, helps, scripted):
@@ -229,3 +239,58 @@ def test_what_is_found_is_handed_over_after_each_workload(scripted):
         keep=lambda rows, points: kept.append([row.name for row in rows]),
     )
     assert kept == [["S-p1"], ["S-p1", "M-p3"]]
+
+
+def test_radii_are_held_against_ours(scripted):
+    scripted.errors |= {"ours": 0.0, "torch-pgd": 0.25, "foolbox-fmn": 0.0}
+    rows, points = bench(["bounds-p3"], rounds=2, curves=True)
+    assert [row.baseline for row in rows] == ["torch-pgd", "foolbox-fmn"]
+    assert [row.baseline_error for row in rows] == pytest.approx([0.25, 0.0])
+    assert [row.error for row in rows] == pytest.approx([-0.2, 0.0])
+    assert {row.status for row in rows} == {"finished"}
+    assert {row.reference_error for row in rows} == {None}
+    assert {(row.seeds, row.rounds) for row in rows} == {(1, 2)}
+    assert rows[0].baseline_setting == "radii 15, steps 2000"
+    assert points == []
+
+
+@pytest.mark.parametrize(
+    ("ours", "status"), [(1e-5, "ours above target"), (5e-7, "finished")]
+)
+def test_a_radius_above_a_baselines_is_ours_to_answer_for(scripted, ours, status):
+    scripted.errors |= {"ours": ours, "torch-pgd": 0.0}
+    [row], _ = bench(["radius-p1"], baselines=["torch-pgd"], rounds=1)
+    assert (row.status, row.error) == (status, pytest.approx(ours))
+    assert row.baseline_error == pytest.approx(-ours, rel=1e-4)
+
+
+def test_points_that_are_never_broken_are_told(scripted, monkeypatch):
+    real = scripted.run
+
+    def run(self):
+        found = real(self)
+        if self.method == "torch-pgd":
+            found.outputs[:3] = np.inf
+        return found
+
+    monkeypatch.setattr(scripted, "run", run)
+    [row], _ = bench(["radius-p1"], baselines=["torch-pgd"], rounds=1)
+    assert row.baseline_setting == "radii 15, steps 2000; 3 of 4 points not broken"
+    assert row.baseline_error == pytest.approx(0.0)
+
+
+@pytest.mark.parametrize(
+    ("ours", "status"),
+    [(0.0, "baseline did not finish"), (np.inf, "ours above target")],
+)
+def test_a_baseline_that_breaks_nothing_hides_no_failure(scripted, ours, status):
+    scripted.errors |= {"ours": ours, "torch-pgd": np.inf}
+    [row], _ = bench(["exact-p1"], baselines=["torch-pgd"], rounds=1)
+    assert (row.status, row.ratio) == (status, None)
+
+
+def test_a_baseline_chooses_its_benchmarks(scripted):
+    rows, _ = bench(baselines=["foolbox-fmn", "diffrax-best"], rounds=1)
+    assert [row.name for row in rows] == list(BENCHMARKS)
+    rows, _ = bench(baselines=["foolbox-fmn"], rounds=1)
+    assert [row.name for row in rows] == [n for n in BENCHMARKS if n[0] in "rbe"]

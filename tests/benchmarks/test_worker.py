@@ -8,7 +8,8 @@ import time
 import numpy as np
 import pytest
 
-from jaxbias.benchmarks.worker import Worker
+from jaxbias.benchmarks.prepared import Answer
+from jaxbias.benchmarks.worker import Worker, _timed
 
 
 @pytest.fixture(scope="module")
@@ -54,3 +55,20 @@ def test_a_killed_process_is_told_by_its_status(wait):
         time.sleep(wait)
         with pytest.raises(RuntimeError, match="torch ended with status -9"):
             one.run()
+
+
+@pytest.mark.parametrize(("burn", "least", "most"), [(0.01, 4, 10), (0.15, 1, 1)])
+def test_quick_methods_run_until_a_tenth_of_a_second(burn, least, most):
+    calls = []
+
+    def run():
+        calls.append(len(calls))
+        end = time.process_time() + burn
+        while time.process_time() < end:
+            pass
+        return Answer(calls[-1])
+
+    seconds, answer = _timed(run)
+    assert least <= len(calls) <= most
+    assert burn <= seconds < 3 * burn
+    assert answer.solution == len(calls) - 1

@@ -11,6 +11,8 @@ from plane_nets import forward, make
 from jaxbias import InputError
 from jaxbias.networks import PReLU, ReLU, TwoLayer, Weights, balanced
 from jaxbias.robustness import Radius, radius, radius_batch
+from jaxbias.robustness._normal_form import normal_form
+from jaxbias.robustness._relinearised import relinearised
 
 RNG = np.random.default_rng(0)
 NET = make(RNG.normal(size=(8, 3)), RNG.normal(size=8))
@@ -40,6 +42,29 @@ def test_an_attack_alone_ends_where_the_interval_does():
     np.testing.assert_array_equal(alone.lower, 0.0)
     assert np.any(both.lower > 0)
     assert set(alone.status) == {"attack"}
+
+
+@pytest.mark.parametrize("power", [1.0, 3.0], ids="p{:g}".format)
+def test_merging_neurons_does_not_lengthen_the_attack(power, order):
+    # The attack sees one neuron for each of three bundles; its ends are the network's.
+    rng = np.random.default_rng(8)
+    bundles = np.repeat(rng.normal(size=(3, 30)), 10, axis=0)
+    hidden = bundles + 5e-3 * rng.normal(size=bundles.shape)
+    net = make(hidden, np.repeat([1.0, 1.0, -1.0], 10) / 10)
+    activation = PReLU(power)
+    x = rng.normal(size=(5, 30)) + bundles[0]
+    y = np.where(forward(net, activation, x) > 0, 1.0, -1.0)
+    attack = radius(net, x, y, activation=activation, order=order, effort="attack")
+    # A shorter witness in the tangent plane of the network at ours would show.
+    again = relinearised(
+        normal_form(net, activation), x, y.astype(int), attack.witness - x, order
+    )
+    lengths = np.linalg.norm(again, order, axis=1)
+    # At a kink the tangent may lead to where nothing is broken.
+    broken = y * forward(net, activation, x + (1 + 1e-9) * again) <= 0
+    assert broken.sum() >= 2
+    np.testing.assert_allclose(attack.upper[broken], lengths[broken], rtol=1e-6)
+    assert np.all(np.linalg.norm(attack.witness - x, order, axis=1) <= attack.upper)
 
 
 def test_no_witness_where_there_is_none():

@@ -165,6 +165,9 @@ def test_two_solvers_of_the_same_radius():
         np.testing.assert_array_equal(one.status, "exact")
     np.testing.assert_allclose(found[0].upper, found[1].upper, rtol=1e-5)
     assert any("MILP" in name for name in found[1].method)
+    # HiGHS goes no further than its tolerances, and says exact there.
+    options = {"activation": ReLU(), "order": "inf", "effort": "exact"}
+    assert set(radius(net, points, labels, **options).status) == {"exact"}
     with pytest.raises(InputError, match="ReLU networks"):
         radius(
             net,

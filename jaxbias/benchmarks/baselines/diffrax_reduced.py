@@ -3,8 +3,8 @@
 import jax.numpy as jnp
 
 from jaxbias.benchmarks.baselines.diffrax_solve import TOLERANCES, integrate
+from jaxbias.benchmarks.flows import Flow
 from jaxbias.benchmarks.prepared import Prepared, compiled
-from jaxbias.benchmarks.workloads import Workload
 from jaxbias.dynamics.flow import Problem
 from jaxbias.dynamics.gram import ReducedState, ReducedSystem
 
@@ -26,7 +26,7 @@ def _full_norm(error: ReducedState):
     return jnp.sqrt(sum(squares, jnp.zeros((), squares[0].dtype)))
 
 
-def prepare(workload: Workload, seeds: tuple[int, ...], setting: dict) -> Prepared:
+def prepare(workload: Flow, seeds: tuple[int, ...], setting: dict) -> Prepared:
     """Float32; ``norm`` controls the output weights alone, or the scores too."""
     norm = {"output": _output_norm, "all": _full_norm}[setting["norm"]]
 

@@ -4,8 +4,8 @@ import jax
 import jax.numpy as jnp
 
 from jaxbias.benchmarks.baselines.diffrax_solve import TOLERANCES, integrate
+from jaxbias.benchmarks.flows import Flow
 from jaxbias.benchmarks.prepared import Prepared, compiled
-from jaxbias.benchmarks.workloads import Workload
 from jaxbias.dynamics.flow import Problem
 from jaxbias.networks.weights import Weights
 
@@ -16,7 +16,7 @@ LADDERS = tuple(
 )
 
 
-def prepare(workload: Workload, seeds: tuple[int, ...], setting: dict) -> Prepared:
+def prepare(workload: Flow, seeds: tuple[int, ...], setting: dict) -> Prepared:
     """Float32, autodiff, componentwise tolerances."""
     p = workload.exponent
 

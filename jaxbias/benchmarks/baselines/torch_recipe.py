@@ -4,8 +4,8 @@ import importlib
 
 import numpy as np
 
-from jaxbias.benchmarks.prepared import Prepared, Trained
-from jaxbias.benchmarks.workloads import Workload
+from jaxbias.benchmarks.flows import Flow
+from jaxbias.benchmarks.prepared import Answer, Prepared, Trained
 
 CHOSEN = None
 #: The published rate is the last and slowest.
@@ -13,7 +13,7 @@ LADDERS = (tuple({"rate": rate} for rate in (0.8, 0.4, 0.2)),)
 _BATCH = 100
 
 
-def prepare(workload: Workload, seeds: tuple[int, ...], setting: dict) -> Prepared:
+def prepare(workload: Flow, seeds: tuple[int, ...], setting: dict) -> Prepared:
     """Ready tensors; data loading is not timed."""
     torch = importlib.import_module("torch")
     torch.set_num_threads(1)
@@ -29,14 +29,15 @@ def prepare(workload: Workload, seeds: tuple[int, ...], setting: dict) -> Prepar
     ]
     steps = round(workload.horizon / setting["rate"])
 
-    def run() -> Trained:
+    def run() -> Answer:
         ends = [
             _train(torch, one, workload.exponent, setting["rate"], steps)
             for one in zip(*start, strict=True)
         ]
         hidden, output = map(np.stack, zip(*ends, strict=True))
         finished = bool(np.isfinite(hidden).all() and np.isfinite(output).all())
-        return Trained(hidden, output, finished, steps * _BATCH / workload.samples)
+        evaluations = steps * _BATCH / workload.samples
+        return Answer(Trained(hidden, output), finished, evaluations)
 
     return Prepared(run)
 
