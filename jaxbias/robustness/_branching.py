@@ -77,6 +77,11 @@ class _Trees:
         entry = (bound, next(self._ticket), low, high, step)
         heapq.heappush(self.heaps[lane], entry)
 
+    def waits(self, lane: int, limit: float) -> bool:
+        """Whether a node below the limit is to be split."""
+        heap = self.heaps[lane]
+        return bool(heap) and heap[0][0] < limit
+
     def bound(self, lane: int) -> float:
         """The certified distance of everything broken in the lane."""
         heap = self.heaps[lane]
@@ -115,11 +120,8 @@ def grow(
     move = reach[:, None] * swing + 1e-13 * lanes.sizes[:, None]
     # The ball shrinks with the witnesses.
     radius_of = lambda: np.minimum(reach, upper_of() * (1 + 1e-9))
-    everyone, low, high = (
-        np.arange(lanes.count),
-        lanes.scores - move,
-        lanes.scores + move,
-    )
+    everyone = np.arange(lanes.count)
+    low, high = lanes.scores - move, lanes.scores + move
     _solve(trees, everyone, low, high, radius_of(), order, tie)
     nodes += 1
     lower = known.copy()
@@ -136,8 +138,10 @@ def grow(
     while True:
         lower, open_ = state()
         share = np.maximum(budget.nodes // per_point[lanes.point], 1)
-        work = np.flatnonzero(open_ & (nodes < share))
-        work = work[[bool(trees.heaps[lane]) for lane in work]]
+        # What is settled too low stays so; the rest may be beyond the witness.
+        limit = (1 - budget.gap) * radius_of()
+        waits = np.array([trees.waits(lane, limit[lane]) for lane in everyone])
+        work = np.flatnonzero(open_ & waits & (nodes < share))
         if not len(work) or time.monotonic() > deadline:
             break
         rounds += 1
@@ -164,12 +168,9 @@ def _expand(
     for lane in work:
         limit = (1 - budget.gap) * reach[lane]
         for _ in range(each):
-            heap = trees.heaps[lane]
-            if heap and heap[0][0] < limit:
+            if trees.waits(lane, limit):
                 owner.append(lane)
-                parents.append(heapq.heappop(heap))
-    if not owner:
-        return
+                parents.append(heapq.heappop(trees.heaps[lane]))
     owner = np.asarray(owner)
     bounds = np.array([parent[0] for parent in parents])
     low, high, step = (np.stack([parent[k] for parent in parents]) for k in (2, 3, 4))

@@ -78,6 +78,8 @@ def close(case: Case, found: Found, options: Options) -> Radius:
     """The radius of every point of a case from what the attack found."""
     ends = case.ends
     _take(case, found, options)
+    # Without biases every output is 0 there, a tie.
+    ends.offer(np.arange(len(case.points)), -case.points, "origin")
     ends.fall_back(case.prepared.places)
     count = len(case.points)
     lower, nodes = np.zeros(count), np.zeros(count, int)
