@@ -140,7 +140,7 @@ def grow(
         share = np.maximum(budget.nodes // per_point[lanes.point], 1)
         # What is settled too low stays so; the rest may be beyond the witness.
         limit = (1 - budget.gap) * radius_of()
-        waits = np.array([trees.waits(lane, limit[lane]) for lane in everyone])
+        waits = np.array([trees.waits(*lane) for lane in enumerate(limit.tolist())])
         work = np.flatnonzero(open_ & waits & (nodes < share))
         if not len(work) or time.monotonic() > deadline:
             break
@@ -165,8 +165,8 @@ def _expand(
     lanes = trees.lanes
     each = max(1, _BATCH // len(work))
     owner, parents = [], []
-    for lane in work:
-        limit = (1 - budget.gap) * reach[lane]
+    for lane in work.tolist():
+        limit = float((1 - budget.gap) * reach[lane])
         for _ in range(each):
             if trees.waits(lane, limit):
                 owner.append(lane)

@@ -59,10 +59,12 @@ def margins(
     def forward(
         points: Float[np.ndarray, "point feature"], rows: Int[np.ndarray, " point"]
     ) -> Float[np.ndarray, " point"]:
-        # To powers of two, so that few heights are compiled.
-        height = 1 << max(len(points) - 1, 0).bit_length()
-        padded = np.zeros((height, points.shape[1]))
-        padded[: len(points)] = points
+        # All points, or powers of two, so that few heights are compiled.
+        height, padded = len(labels), points
+        if len(points) != height:
+            height = 1 << max(len(points) - 1, 0).bit_length()
+            padded = np.zeros((height, points.shape[1]))
+            padded[: len(points)] = points
         names = np.resize(labels[rows] if len(rows) else labels[:1], height)
         with jax.enable_x64(True):
             found = _margins(

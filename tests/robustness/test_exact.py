@@ -11,7 +11,7 @@ from scipy.optimize import minimize_scalar
 from jaxbias import InputError
 from jaxbias.networks import PReLU, ReLU, decoupled_network, mixture_network
 from jaxbias.networks.readouts import GroupArgmax, ProbabilitySum, SummedLogits
-from jaxbias.robustness import Budget, closed_form, radius
+from jaxbias.robustness import Budget, _branching, closed_form, radius
 
 POSITIVE, NEGATIVE = 6, 4
 K = POSITIVE + NEGATIVE
@@ -190,6 +190,24 @@ def test_a_spent_budget_leaves_a_sound_interval():
     assert np.all(short.lower <= long.upper)
     assert np.all(long.lower <= short.upper)
     assert np.all(long.nodes[short.status == "gap"] > 1)
+
+
+def test_a_tree_with_nothing_left_to_split_is_done(monkeypatch):
+    # At the origin all outputs are 0, and near it a power is too small to tell from 0.
+    expand, calls = _branching._expand, itertools.count()
+
+    def counted(*arguments):
+        assert next(calls) < 2000
+        expand(*arguments)
+
+    monkeypatch.setattr(_branching, "_expand", counted)
+    net, points, labels = _random(np.random.default_rng(3), 2, 12, 6, 3.0)
+    options = {"activation": PReLU(3.0), "effort": "exact"}
+    found = radius(net, points, labels, budget=Budget(gap=1e-3, seconds=1e6), **options)
+    assert list(found.status) == ["gap"] + 5 * ["exact"]
+    np.testing.assert_allclose(found.upper[0], np.linalg.norm(points[0]), rtol=1e-12)
+    np.testing.assert_array_equal(found.witness[0], 0.0)
+    assert found.lower[0] > 0.998 * found.upper[0]
 
 
 def test_witnesses_keep_to_the_box():
