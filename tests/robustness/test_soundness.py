@@ -10,6 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from plane_nets import WIDTH, activation_of, batch_radius, forward, make
 
+from jaxbias.networks.readouts import GroupArgmax, ProbabilitySum, SummedLogits
+from jaxbias.robustness import radius
+
 NETS, POINTS, ANGLES = 16, 10, 240
 KINDS = ("generic", "duplicates", "near duplicates", "dead zones", "one class", "tiny")
 ANGLE = np.linspace(0, 2 * np.pi, ANGLES, endpoint=False)
@@ -95,3 +98,45 @@ def test_nothing_is_broken_below_a_certified_end(power, norm, kind, seed):
 def test_the_search_would_notice_ends_that_are_too_high(exponent, order):
     # Of 160 points of generic networks, some ends are within 5 % of the truth.
     assert _count(exponent, order, "generic", 0, 1.05) >= 1
+
+
+def _margin(name, outputs, labels):
+    """Read-outs over groups (1, 1, -1, -1), written out again."""
+    first, second = outputs[:, :2], outputs[:, 2:]
+    totals = {
+        "group argmax": lambda part: part.max(1),
+        "summed logits": lambda part: part.sum(1),
+        "probability sum": lambda part: np.log(np.exp(part).sum(1)),
+    }
+    total = totals[name]
+    return labels * (total(first) - total(second))
+
+
+@pytest.mark.parametrize(
+    "readout", [GroupArgmax, SummedLogits, ProbabilitySum], ids=lambda r: r.name
+)
+@pytest.mark.parametrize(
+    ("power", "biased", "order"),
+    [(1.0, True, np.inf), (3.0, False, 2)],
+    ids=["p1-biased-linf", "p3-plain-l2"],
+)
+def test_read_outs_over_groups_keep_what_they_promise(readout, power, biased, order):
+    rng = np.random.default_rng(4)
+    hidden, output = rng.normal(size=(WIDTH, 2)), rng.normal(size=(WIDTH, 4))
+    biases = (0.3 * rng.normal(size=WIDTH), 0.5 * rng.normal(size=4))
+    net = make(hidden, output, *(biases if biased else (None, None)))
+    activation = activation_of(power)
+    value = lambda x, y: _margin(readout.name, forward(net, activation, x), y)
+    x = rng.normal(size=(24, 2))
+    y = np.where(value(x, np.ones(24)) > 0, 1, -1)
+    found = radius(
+        net, x, y, activation=activation, order=order, readout=readout((1, 1, -1, -1))
+    )
+    assert np.all(value(found.witness, y)[np.isfinite(found.upper)] <= 1e-10)
+    assert np.mean(found.lower > 0) > 0.4
+    rays = np.stack([np.cos(ANGLE), np.sin(ANGLE)], 1)
+    rays /= np.linalg.norm(rays, order, axis=1, keepdims=True)
+    for point, label, lower in zip(x, y, found.lower, strict=True):
+        inside = (point + (SHARES * lower)[:, None, None] * rays).reshape(-1, 2)
+        if lower > 0:
+            assert np.all(value(inside, np.full(len(inside), label)) > -1e-12)
