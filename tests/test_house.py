@@ -27,6 +27,11 @@ def test_modules_are_short():
     assert statistics.median(length for length in lengths.values() if length) < 150
 
 
+def test_test_modules_are_named_apart():
+    names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
+    assert len(names) == len(set(names)), "pytest imports them by these names"
+
+
 def test_there_is_no_room_for_leftovers():
     assert not [p for p in SOURCES if p.stem in {"utils", "helpers", "misc", "common"}]
 
