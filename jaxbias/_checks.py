@@ -6,6 +6,8 @@ import numbers
 from collections.abc import Iterable
 from typing import Any
 
+_MESSAGE = 120
+
 # NumPy is imported where it is used: the command line names its errors with this
 # module, and half of the time of `jaxbias --help` would be NumPy's.
 
@@ -81,3 +83,9 @@ def one_of(name: str, value: Any, options: Iterable[str]) -> None:
         f"known are {', '.join(map(repr, options))}",
         " or ".join(f"{name}={c!r}" for c in close or options[:1]),
     )
+
+
+def reason(error: Exception) -> str:
+    """What an error of another library says, short enough to be quoted."""
+    said = str(error).strip() or type(error).__name__
+    return said.splitlines()[0][:_MESSAGE]

@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Key, Real
+from jaxtyping import Array, Float, Int, Key, Real
 
 from jaxbias._checks import InputError, nonnegative, one_of, positive_int
 from jaxbias._precision import float_dtype
@@ -152,20 +152,49 @@ class OrthonormalClusters:
         random = self.sizes == "random"
         total = self.dim + (self.clusters if random else 0)
 
-        def draw(i):
-            return jax.random.normal(jax.random.fold_in(key, i), (total,), jnp.float32)
-
-        gauss = jax.vmap(draw)(index)
+        gauss = gaussian_rows(key, samples, total)
         # The largest of independent numbers is a fair choice among the clusters.
         clusters = jnp.argmax(gauss[:, self.dim :], 1) if random else index
-        clusters, gauss = clusters % self.clusters, gauss[:, : self.dim]
-        centres = self.centres(key, dtype) if centres is None else centres
-        centre_labels = jnp.asarray(self.labels, dtype)
-        deviation = jnp.asarray(noise).astype(dtype) * self.noise_per_feature
-        return Dataset(
-            inputs=centres[clusters] + deviation * gauss.astype(dtype),
-            labels=centre_labels[clusters],
-            clusters=clusters.astype(jnp.int32),
-            centres=centres,
-            centre_labels=centre_labels,
+        return around(
+            self.centres(key, dtype) if centres is None else centres,
+            jnp.asarray(self.labels, dtype),
+            clusters % self.clusters,
+            jnp.asarray(noise).astype(dtype) * self.noise_per_feature,
+            gauss[:, : self.dim],
         )
+
+
+def gaussian_rows(
+    key: Key[Array, ""], samples: int, length: int
+) -> Float[Array, "sample number"]:
+    """Standard Gaussian numbers in float32; row i depends on ``fold_in(key, i)``."""
+
+    def draw(i):
+        return jax.random.normal(jax.random.fold_in(key, i), (length,), jnp.float32)
+
+    return jax.vmap(draw)(jnp.arange(samples))
+
+
+def around(
+    centres: Float[Array, "cluster feature"],
+    centre_labels: Float[Array, " cluster"],
+    clusters: Int[Array, " sample"],
+    deviation: Float[Array, ""],
+    gauss: Float[Array, "sample feature"],
+) -> Dataset:
+    """Samples of these clusters: centre plus ``deviation`` times a Gaussian row.
+
+    Args:
+        centres: of all clusters, in the precision of the result.
+        centre_labels: +1 or -1 for each of them.
+        clusters: of each sample.
+        deviation: standard deviation of one feature.
+        gauss: standard Gaussian numbers.
+    """
+    return Dataset(
+        inputs=centres[clusters] + deviation * gauss.astype(centres.dtype),
+        labels=centre_labels[clusters],
+        clusters=clusters.astype(jnp.int32),
+        centres=centres,
+        centre_labels=centre_labels,
+    )

@@ -103,6 +103,27 @@ def from_arrays(
     )
 
 
+def cluster_labelled(dataset: Dataset) -> Dataset:
+    """The same rows with their cluster numbers as labels, for one output a cluster.
+
+    These are the finer labels of feature decoupling; ``centre_labels`` still hold the
+    two labels that the clusters belong to.
+
+    Args:
+        dataset: rows whose clusters are known.
+
+    References:
+        li-2025-feature-averaging, section 1.4.
+    """
+    return Dataset(
+        inputs=dataset.inputs,
+        labels=dataset.clusters.astype(jnp.int32),
+        clusters=dataset.clusters,
+        centres=dataset.centres,
+        centre_labels=dataset.centre_labels,
+    )
+
+
 def from_classes(
     rows: np.ndarray, classes: np.ndarray, labels: str, dtype: np.dtype
 ) -> Dataset:

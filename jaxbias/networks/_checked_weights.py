@@ -8,13 +8,6 @@ from jaxbias._precision import float_dtype
 from jaxbias.networks.weights import Weights
 
 AS_ARRAYS = "numpy.savez('network.npz', hidden=..., output=...)"
-_MESSAGE = 120
-
-
-def reason(error: Exception) -> str:
-    """What an error of another library says, short enough to be quoted."""
-    said = str(error).strip() or type(error).__name__
-    return said.splitlines()[0][:_MESSAGE]
 
 
 def checked_weights(

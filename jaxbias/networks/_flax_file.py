@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx, serialization
 
-from jaxbias._checks import InputError
-from jaxbias.networks._checked_weights import AS_ARRAYS, reason
+from jaxbias._checks import InputError, reason
+from jaxbias.networks._checked_weights import AS_ARRAYS
 from jaxbias.networks._layers import Contents
 from jaxbias.networks.activations import Activation
 from jaxbias.networks.two_layer import TwoLayerNetwork

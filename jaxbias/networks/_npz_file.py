@@ -1,16 +1,13 @@
-"""Networks in NumPy's ``.npz``, and files that are written whole or not at all."""
+"""Networks in NumPy's ``.npz``."""
 
-import io
-import os
-import zipfile
-import zlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from jaxbias._checks import InputError, one_of
-from jaxbias.networks._checked_weights import AS_ARRAYS, reason
+from jaxbias._files import load_arrays
+from jaxbias.networks._checked_weights import AS_ARRAYS
 from jaxbias.networks._layers import Contents
 from jaxbias.networks.activations import Activation, LeakyReLU, Power, PReLU, ReLU
 
@@ -18,63 +15,6 @@ _ACTIVATIONS: dict[str, Any] = {
     kind.__name__: kind for kind in (ReLU, LeakyReLU, PReLU, Power)
 }
 _SETTINGS = ("activation", "exponent", "leak", "frozen", "normalise_inputs")
-BROKEN = (
-    OSError,
-    EOFError,
-    ValueError,
-    KeyError,
-    NotImplementedError,
-    RuntimeError,
-    MemoryError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
-
-
-def load_arrays(path: Path, source: str) -> dict[str, np.ndarray]:
-    """All arrays of an ``.npz``, in the order of the file and without pickles.
-
-    Raises:
-        InputError: for a broken file and for arrays of objects.
-    """
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            return {name: np.asarray(archive[name]) for name in archive.files}
-    except BROKEN as error:
-        raise InputError(
-            source,
-            f"its arrays cannot be read ({reason(error)})",
-            "numpy.savez of arrays of numbers",
-        ) from error
-
-
-def write_arrays(path: Path, arrays: dict[str, Any]) -> Path:
-    """Write an ``.npz`` whole or not at all.
-
-    Raises:
-        InputError: nothing can be written there; an older file stays as it was.
-    """
-    if not path.name or path.is_dir():
-        raise InputError(f"path {str(path)!r}", "it is a folder", "a file in it")
-    content = io.BytesIO()
-    np.savez(content, **arrays)
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("wb") as file:
-            file.write(content.getbuffer())
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-    except OSError as error:
-        if partial.is_file():
-            partial.unlink(missing_ok=True)
-        raise InputError(
-            f"path {str(path)!r}",
-            f"no file can be written there ({error.strerror})",
-            "a file in a folder of your own",
-        ) from error
-    return path
 
 
 def read_npz(path: Path, source: str, given: Activation | None) -> Contents:

@@ -6,8 +6,7 @@ import struct
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from jaxbias._checks import InputError
-from jaxbias.networks._checked_weights import reason
+from jaxbias._checks import InputError, reason
 
 FIX = "torch.save(model.state_dict(), path)"
 BFLOAT16 = "bfloat16"

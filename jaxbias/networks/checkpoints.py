@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from flax import nnx
 
-from jaxbias._checks import InputError
-from jaxbias.networks._checked_weights import AS_ARRAYS, as_floats, reason
+from jaxbias._checks import InputError, reason
+from jaxbias._files import write_arrays
+from jaxbias.networks._checked_weights import AS_ARRAYS, as_floats
 from jaxbias.networks._flax_file import (
     module_contents,
     read_msgpack,
@@ -18,7 +19,7 @@ from jaxbias.networks._flax_file import (
     same_function,
 )
 from jaxbias.networks._layers import Contents, candidates, settled
-from jaxbias.networks._npz_file import read_npz, settings_of, write_arrays
+from jaxbias.networks._npz_file import read_npz, settings_of
 from jaxbias.networks._torch_file import read_torch
 from jaxbias.networks._torch_pickle import FIX as SAVE_TORCH
 from jaxbias.networks.activations import Activation

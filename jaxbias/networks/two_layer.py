@@ -76,18 +76,24 @@ class TwoLayer:
         activation: an :class:`Activation`.
         init: an :class:`Initialization`.
         output: ``"trained"``, or ``"frozen"`` at $v_j = \pm 1/\text{width}$ (with
-            several classes: neuron j votes $1/\text{width}$ for one random class).
+            several classes: neuron j votes $1/\text{width}$ for one random class), or
+            ``"grouped"``, frozen likewise but dealt out in turn: neuron j votes for
+            label +1 where j is even and -1 where it is odd (with several classes: for
+            class j mod classes) with the weight 1/(neurons of its group).
         classes: None for binary labels, else the number of classes.
         hidden_bias: add a bias to every neuron, starting at 0.
         output_bias: add a bias to every output, starting at 0.
         normalise_inputs: divide every hidden unit by $\|x\|^{p-1}$.
+        output_size: replaces the modulus of grouped output weights.
 
     Raises:
         InputError: for a network without neurons, fewer than 2 classes, an unknown
-            ``output``, and an activation or initialisation of the wrong kind.
+            ``output``, an activation or initialisation of the wrong kind, groups of
+            different sizes, and an output size that is not positive or not needed.
 
     References:
-        min-vidal-2024; min-vidal-2025.
+        min-vidal-2024; min-vidal-2025; li-2025-feature-averaging (grouped; its code
+        has the output size 1).
     """
 
     width: int
@@ -98,10 +104,11 @@ class TwoLayer:
     hidden_bias: bool = False
     output_bias: bool = False
     normalise_inputs: bool = False
+    output_size: float | int | None = None
 
     def __post_init__(self):
         positive_int("width", self.width)
-        one_of("output", self.output, ("trained", "frozen"))
+        one_of("output", self.output, ("trained", "frozen", "grouped"))
         if self.classes is not None:
             positive_int("classes", self.classes)
             if self.classes < 2:
@@ -117,6 +124,37 @@ class TwoLayer:
             value = getattr(self, name)
             if not isinstance(value, kind):
                 raise InputError(f"{name}={value!r}", f"not an {kind.__name__}", fix)
+        self._whole_groups(self.width)
+        if self.output_size is not None:
+            if self.output != "grouped":
+                raise InputError(
+                    f"output_size={self.output_size!r} with output={self.output!r}",
+                    "only the output weights of groups have a size of their own",
+                    "output='grouped'",
+                )
+            positive_scale("output_size", self.output_size)
+            object.__setattr__(self, "output_size", float(self.output_size))
+
+    @property
+    def groups(self) -> int:
+        """The number of groups of neurons that vote alike; 1 where there are none."""
+        if self.output != "grouped":
+            return 1
+        return 2 if self.classes is None else self.classes
+
+    @property
+    def output_trained(self) -> bool:
+        """Whether the output weights are trained."""
+        return self.output == "trained"
+
+    def _whole_groups(self, width: Any) -> None:
+        if is_concrete(width) and width % self.groups:
+            whole = -(-width // self.groups) * self.groups
+            raise InputError(
+                f"width={width} in groups={self.groups}",
+                "every label or class has the same number of neurons",
+                f"width={whole}",
+            )
 
     def draw(
         self,
@@ -143,12 +181,14 @@ class TwoLayer:
             dtype: float32 or float64. Draws are made in float32 and cast.
 
         Raises:
-            InputError: for a dimension or width below 1, a width above ``padded``, a
-                scale that is not positive or underflows, a nudge without centres.
+            InputError: for a dimension or width below 1, a width above ``padded`` or of
+                groups of different sizes, a scale that is not positive or underflows,
+                a nudge without centres.
         """
         positive_int("dim", dim)
         width = self.width if width is None else width
         positive_int("width", width)
+        self._whole_groups(width)
         if padded is None:
             padded = int(width) if is_concrete(width) else self.width
         positive_int("padded", padded)
@@ -166,6 +206,8 @@ class TwoLayer:
         hidden = self.init.hidden(gauss, scale, centres, centre_labels)
         if self.output == "frozen":
             output = _votes(gauss.votes) / jnp.asarray(width).astype(dtype)
+        elif self.output == "grouped":
+            output = self._group_votes(padded, width, dtype)
         else:
             output = self.init.output(gauss, scale, hidden)
         mask = jnp.arange(padded) < width
@@ -181,6 +223,16 @@ class TwoLayer:
             output_bias=jnp.zeros(classes, dtype) if self.output_bias else None,
             mask=mask,
         )
+
+    def _group_votes(self, padded: int, width: Any, dtype: Any) -> Array:
+        """Output weights by the rank of a neuron in the order of the groups."""
+        size = self.output_size
+        if size is None:
+            size = self.groups / jnp.asarray(width).astype(dtype)
+        group = jnp.arange(padded) % self.groups
+        if self.classes is None:
+            return size * (1 - 2 * group).astype(dtype)
+        return size * jax.nn.one_hot(group, self.classes, dtype=dtype)
 
     def _gaussians(
         self, key: Array, padded: int, dim: int, centres: Array | None, dtype: Any
@@ -209,7 +261,7 @@ class TwoLayer:
         return TwoLayerNetwork(
             weights,
             self.activation,
-            frozen=self.output == "frozen",
+            frozen=not self.output_trained,
             normalise_inputs=self.normalise_inputs,
         )
 
