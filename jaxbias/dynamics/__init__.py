@@ -1,6 +1,10 @@
 """Gradient flow and descent of two-layer networks: problem, reduction, integrators."""
 
 from jaxbias.dynamics.adaptive import Adaptive as Adaptive
+from jaxbias.dynamics.adversarial import AdversarialDescent as AdversarialDescent
+from jaxbias.dynamics.adversarial import descend_adversarially as descend_adversarially
+from jaxbias.dynamics.coreset import coreset as coreset
+from jaxbias.dynamics.coreset import output_gap as output_gap
 from jaxbias.dynamics.descent import Descent as Descent
 from jaxbias.dynamics.descent import descend as descend
 from jaxbias.dynamics.fixed_step import FixedStep as FixedStep

@@ -17,7 +17,7 @@ import optax
 from jaxtyping import Array, Key
 
 from jaxbias._checks import InputError, is_concrete, one_of, positive_int
-from jaxbias.dynamics.flow import Problem
+from jaxbias.dynamics.flow import Problem, with_rows
 from jaxbias.dynamics.raw import RawSystem
 from jaxbias.dynamics.snapshot import Snapshot
 from jaxbias.dynamics.status import Status
@@ -183,8 +183,8 @@ def descend(
     return Trajectory(
         times=descent.clock(counts).astype(dtype),
         observables=values,
-        status=_status(carry[0]),
-        statistics=_statistics(int(counts[-1]), batch / rows, dtype),
+        status=finite_status(carry[0]),
+        statistics=step_statistics(int(counts[-1]), batch / rows, dtype),
         final=eqx.combine(final, fixed),
         activation=problem.activation,
         form="raw",
@@ -193,33 +193,20 @@ def descend(
 
 def _subset(problem: Problem, chosen: Array) -> Problem:
     """The problem on these rows, their weights raised to keep its mean gradient."""
-    dataset = problem.dataset
-    raised = problem.sample_weights[chosen] * (dataset.samples / chosen.shape[0])
-    return eqx.tree_at(
-        lambda p: (
-            p.dataset.inputs,
-            p.dataset.labels,
-            p.dataset.clusters,
-            p.sample_weights,
-        ),
-        problem,
-        (
-            dataset.inputs[chosen],
-            dataset.labels[chosen],
-            dataset.clusters[chosen],
-            raised,
-        ),
-    )
+    raised = problem.dataset.samples / chosen.shape[0]
+    return with_rows(problem, chosen, raised * problem.sample_weights[chosen])
 
 
-def _status(weights: Weights) -> Array:
+def finite_status(weights: Weights) -> Array:
+    """Whether all weights are finite, as a status."""
     finite = jnp.asarray(True)
     for leaf in jax.tree.leaves(weights):
         finite = finite & jnp.all(jnp.isfinite(leaf))
     return jnp.where(finite, Status.FINISHED, Status.NON_FINITE)
 
 
-def _statistics(steps: int, share: float, dtype: Any) -> dict[str, Array]:
+def step_statistics(steps: int, share: float, dtype: Any) -> dict[str, Array]:
+    """Statistics of ``steps`` steps that see a ``share`` of the rows each."""
     return {
         "evaluations": jnp.asarray(steps * share, dtype),
         "accepted": jnp.asarray(steps, jnp.int32),

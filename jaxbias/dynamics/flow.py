@@ -12,11 +12,12 @@ import dataclasses
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Float, Int, Key
 
 from jaxbias._checks import InputError, one_of, positive_int
 from jaxbias.data.clusters import OrthonormalClusters
-from jaxbias.data.dataset import Dataset
+from jaxbias.data.dataset import Dataset, cluster_labelled
+from jaxbias.data.mixtures import ClusterMixture
 from jaxbias.losses import Loss, exponential
 from jaxbias.networks.activations import Activation
 from jaxbias.networks.initialization import Balanced
@@ -56,7 +57,8 @@ class GradientFlow:
 
     Args:
         network: The network and its initialisation.
-        data: A data model to draw from, or a fixed data set.
+        data: A data model to draw from, or a fixed data set. Of a data model a network
+            of several classes is trained on the cluster numbers.
         samples: Number of training rows to draw; not used with a fixed data set.
         loss: Loss of one row.
         clock: ``mean`` weights every row by 1/n, ``sum`` by 1 and
@@ -64,11 +66,11 @@ class GradientFlow:
             ``t_mean = n t_sum = clusters t_cluster``.
 
     Raises:
-        InputError: If samples or clock cannot work with this data.
+        InputError: If samples, clock or classes cannot work with this data.
     """
 
     network: TwoLayer
-    data: OrthonormalClusters | Dataset
+    data: OrthonormalClusters | ClusterMixture | Dataset
     samples: int | None = None
     loss: Loss = exponential
     clock: str = "mean"
@@ -112,6 +114,24 @@ class GradientFlow:
                 if multi_class
                 else "classes=10 or loss=jaxbias.losses.logistic",
             )
+        if multi_class:
+            self._check_classes()
+
+    def _check_classes(self) -> None:
+        """Refuse labels that are no classes, and a data model with other clusters."""
+        if isinstance(self.data, Dataset):
+            if self.data.binary:
+                raise InputError(
+                    f"classes={self.network.classes} with labels +1 and -1",
+                    "cross entropy needs class numbers",
+                    "data=jaxbias.data.cluster_labelled(dataset)",
+                )
+        elif self.network.classes != self.data.clusters:
+            raise InputError(
+                f"classes={self.network.classes} with clusters={self.data.clusters}",
+                "the classes of a data model are its clusters",
+                f"classes={self.data.clusters}",
+            )
 
     def problem(
         self,
@@ -148,6 +168,8 @@ class GradientFlow:
                 noise=noise,
                 dtype=dtype,
             )
+            if self.network.classes is not None:
+                dataset = cluster_labelled(dataset)
         weights = self.network.draw(
             jax.random.fold_in(key, _NETWORK_STREAM),
             dataset.dim,
@@ -158,7 +180,7 @@ class GradientFlow:
             padded=padded,
             dtype=dtype,
         )
-        trained = self.network.output == "trained"
+        trained = self.network.output_trained
         return Problem(
             dataset=dataset,
             sample_weights=self.sample_weights(dataset),
@@ -180,6 +202,30 @@ class GradientFlow:
             assert dataset.centres is not None
             weight = dataset.centres.shape[0] / count
         return jnp.full((count,), weight, dataset.inputs.dtype)
+
+
+def with_rows(
+    problem: Problem,
+    chosen: Int[Array, " row"],
+    sample_weights: Float[Array, " row"],
+) -> Problem:
+    """The problem on these rows of its data set, with these weights in the loss."""
+    dataset = problem.dataset
+    return eqx.tree_at(
+        lambda p: (
+            p.dataset.inputs,
+            p.dataset.labels,
+            p.dataset.clusters,
+            p.sample_weights,
+        ),
+        problem,
+        (
+            dataset.inputs[chosen],
+            dataset.labels[chosen],
+            dataset.clusters[chosen],
+            sample_weights,
+        ),
+    )
 
 
 def cast(tree, dtype: str):

@@ -55,6 +55,7 @@ class ReducedSystem(AbstractSystem):
     hidden: Float[Array, "neuron feature"]
     gram: Float[Array, "sample sample"]
     initial_norms: Float[Array, " neuron"]
+    initial_scores: Float[Array, "sample neuron"]
     balance: Float[Array, " neuron"]
     mask: Bool[Array, " neuron"]
     carries_norms: bool = eqx.field(static=True)
@@ -70,30 +71,34 @@ class ReducedSystem(AbstractSystem):
             self.hidden = jnp.concatenate([initial.hidden, bias], axis=1)
         self.gram = jnp.matmul(inputs, inputs.T, precision="highest")
         self.initial_norms = initial.norms()
+        self.initial_scores = jnp.matmul(inputs, self.hidden.T, precision="highest")
         balanced = jnp.zeros_like(self.initial_norms)
         self.balance = balanced if problem.balanced else balance_constants(initial)
         self.mask = initial.mask
         curved = activation.normalised and activation.degree != 1
-        self.carries_norms = not problem.output_trained or (
-            curved and not problem.balanced
+        self.carries_norms = curved and not (
+            problem.output_trained and problem.balanced
         )
 
     def start(self) -> ReducedState:
         """State at time 0: scores of the initial weights, no dual coefficients."""
         initial = self.problem.initial
-        scores = jnp.matmul(self.inputs, self.hidden.T, precision="highest")
         return ReducedState(
-            scores=scores,
-            dual=jnp.zeros_like(scores),
+            scores=self.initial_scores,
+            dual=jnp.zeros_like(self.initial_scores),
             output=initial.output,
             norms=self.initial_norms if self.carries_norms else None,
             output_bias=initial.output_bias,
         )
 
     def norms(self, state: ReducedState) -> Float[Array, " neuron"]:
-        """``|w_j|``: carried, or read off the output weights by balance."""
+        """``|w_j|``: carried, of the dual coefficients, or of v by balance."""
         if state.norms is not None:
             return state.norms
+        if not self.problem.output_trained:
+            # W = W0 + A^T X, whatever the steps: an Euler step breaks laws of norms.
+            gained = jnp.sum(state.dual * (self.initial_scores + state.scores), axis=0)
+            return jnp.sqrt(jnp.maximum(jnp.square(self.initial_norms) + gained, 0.0))
         # Normalised units conserve |w|^2 - v^2, powers |w|^2 - p v^2.
         activation = self.problem.activation
         factor = 1.0 if activation.normalised else activation.degree
@@ -172,11 +177,11 @@ class ReducedSystem(AbstractSystem):
             ratios = output_error(new.output, error.output, floor, rtol)
             parts.append((ratios, self.mask))
         else:
-            assert new.norms is not None
-            assert error.norms is not None
-            norms = output_error(new.norms, error.norms, jnp.zeros_like(floor), rtol)
-            parts.append((norms, self.mask))
             embedded = subtract(new, error)
+            norms = self.norms(new)
+            change = norms - self.norms(embedded)
+            ratios = output_error(norms, change, jnp.zeros_like(floor), rtol)
+            parts.append((ratios, self.mask))
             predictions = self._predictions(new)
             ratios = prediction_error(predictions, self._predictions(embedded), rtol)
             parts.append((ratios, None))

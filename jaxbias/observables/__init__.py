@@ -4,6 +4,9 @@ from jaxbias.observables import (
     alignment as alignment,
 )
 from jaxbias.observables import (
+    averaging as averaging,
+)
+from jaxbias.observables import (
     balance as balance,
 )
 from jaxbias.observables import (

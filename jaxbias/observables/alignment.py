@@ -20,8 +20,8 @@ def centre_cosines(snapshot: Snapshot) -> Float[Array, "cluster neuron"]:
     Raises:
         InputError: for data without centres.
     """
-    centres, _ = _centres(snapshot)
-    return _cosines(snapshot, _products(snapshot), row_norms(centres))
+    centres, _ = labelled_centres(snapshot)
+    return _cosines(snapshot, centre_products(snapshot), row_norms(centres))
 
 
 @register(
@@ -36,9 +36,11 @@ def class_cosines(snapshot: Snapshot) -> Float[Array, "side neuron"]:
     Raises:
         InputError: for data without centres.
     """
-    centres, labels = _centres(snapshot)
+    centres, labels = labelled_centres(snapshot)
     member = jnp.stack([labels > 0, labels < 0]).astype(centres.dtype)
-    return _cosines(snapshot, member @ _products(snapshot), row_norms(member @ centres))
+    return _cosines(
+        snapshot, member @ centre_products(snapshot), row_norms(member @ centres)
+    )
 
 
 @register(NEURON, description="contribution |v||w| of each neuron")
@@ -74,14 +76,15 @@ def cluster_amplitudes(snapshot: Snapshot) -> Float[Array, " cluster"]:
         InputError: for data without centres or a network with several outputs.
     """
     output = _signed(snapshot)
-    _, labels = _centres(snapshot)
+    _, labels = labelled_centres(snapshot)
     nearest = jnp.argmax(centre_cosines(snapshot), axis=0)
     belongs = jax.nn.one_hot(nearest, len(labels), axis=0, dtype=output.dtype)
     agrees = output[None, :] * labels[:, None] > 0
     return (belongs * agrees.astype(output.dtype)) @ snapshot.contributions()
 
 
-def _products(snapshot: Snapshot) -> Float[Array, "cluster neuron"]:
+def centre_products(snapshot: Snapshot) -> Float[Array, "cluster neuron"]:
+    r"""$\langle\mu_k, w_j\rangle$, without the bias."""
     # Scores hold the hidden bias, which is no part of a direction; a form without
     # explicit weights has none.
     if snapshot.hidden is not None:
@@ -105,7 +108,12 @@ def _norms(snapshot: Snapshot) -> Float[Array, " neuron"]:
     return snapshot.norms if snapshot.hidden is None else row_norms(snapshot.hidden)
 
 
-def _centres(snapshot: Snapshot) -> tuple[Array, Array]:
+def labelled_centres(snapshot: Snapshot) -> tuple[Array, Array]:
+    """Centres and their labels.
+
+    Raises:
+        InputError: for data without them.
+    """
     if snapshot.centres is None or snapshot.centre_labels is None:
         raise InputError(
             "data without cluster centres",

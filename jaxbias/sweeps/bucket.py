@@ -75,7 +75,8 @@ def identity(flow: GradientFlow) -> tuple[Hashable, ...]:
 def template(flow: GradientFlow) -> GradientFlow:
     """The flow without what rides in the lanes, equal for all runs of a bucket."""
     init = dataclasses.replace(flow.network.init, scale=1.0)  # pyright: ignore[reportArgumentType]
-    network = dataclasses.replace(flow.network, width=1, init=init)
+    width = flow.network.groups
+    network = dataclasses.replace(flow.network, width=width, init=init)
     data = flow.data
     if not isinstance(data, Dataset):
         data = dataclasses.replace(data, noise=1.0)

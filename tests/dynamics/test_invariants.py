@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -117,6 +118,28 @@ def test_aligned_neuron_exponential_loss(activation, form, dtype):
     u = float(run.final.output[0] * run.final.hidden[0, 0])
     exact = solvable.growth_exponential(10.0, 1e-4)
     assert abs(u - exact) < 100 * TIGHT[dtype]
+
+
+@pytest.mark.parametrize("form", ["reduced", "raw"])
+@pytest.mark.parametrize("activation", [ReLU(), PReLU(3)])
+def test_orthogonal_data_with_a_neuron_each(activation, form):
+    labels = jnp.array([1.0, -1.0, 1.0])
+    sizes = np.array([0.3, 0.2, 0.1])
+    hidden = jnp.asarray(np.diag(sizes)[:, [2, 0, 1]])
+    rows = jnp.asarray(np.eye(3)[:, [2, 0, 1]])
+    weights = Weights(hidden, labels * sizes, None, None, jnp.ones(3, bool))
+    given = one_datum(activation, losses.squared, 1.0, 1.0)
+    given = eqx.tree_at(
+        lambda p: (p.dataset, p.sample_weights, p.initial),
+        given,
+        (Dataset(rows, labels, jnp.arange(3)), jnp.full(3, 1 / 3), weights),
+    )
+    times = [1.0, 4.0, 9.0]
+    outputs = {"f": lambda s: s.activation.response(s.scores, s.norms) @ s.output}
+    run = solve(given, times, outputs, Adaptive(1e-9), form)
+    starts = np.asarray(labels) * sizes**2
+    exact = solvable.orthogonal_outputs(times, np.asarray(labels), starts, np.ones(3))
+    np.testing.assert_allclose(run.observables["f"], exact, atol=1e-6)
 
 
 @pytest.mark.parametrize(("w", "v"), [(0.3, 0.01), (0.01, 0.3)])

@@ -14,12 +14,23 @@ from jaxbias.dynamics.system import classify_kinks
 from jaxbias.networks.weights import Weights, predict
 from jaxbias.observables import REGISTRY
 
-SINGLE = {"amplitudes", "cluster_amplitudes", "margins", "minimum_margin"}
+#: What needs a single output.
+SINGLE = {
+    "amplitudes",
+    "averaging_scores",
+    "cluster_amplitudes",
+    "margins",
+    "minimum_margin",
+}
+#: What the reduced form alone carries.
+DUAL = {"centre_coefficients", "noise_coefficients"}
 EXACT = ("relu", "prelu3", "prelu3-frozen", "prelu3-unbalanced", "prelu3-biases")
 
 
 def everything(name):
-    skip = SINGLE if "classes" in name else set()
+    skip = DUAL | (SINGLE if "classes" in name else set())
+    if name != "relu":
+        skip = skip | {"margin_gap"}
     return {n: o.function for n, o in REGISTRY.items() if n not in skip}
 
 
