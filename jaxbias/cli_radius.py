@@ -76,7 +76,7 @@ def report(command: Radius) -> int:
         InputError: for files, labels and options that do not fit together.
     """
     from jaxbias import networks, robustness
-    from jaxbias.networks._npz_file import write_arrays
+    from jaxbias._files import write_arrays
 
     network = networks.read(
         command.network, activation_of(command), output=command.output
@@ -170,7 +170,7 @@ def points(path: Path) -> tuple[Any, Any]:
 
 
 def _from_npz(path: Path) -> tuple[Any, Any]:
-    from jaxbias.networks._npz_file import load_arrays
+    from jaxbias._files import load_arrays
 
     arrays = load_arrays(path, f"DATA {path}")
     for inputs, labels in _PAIRS:

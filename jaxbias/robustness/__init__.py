@@ -3,6 +3,7 @@
 from jaxbias.robustness import apgd as apgd
 from jaxbias.robustness import fast_minimum_norm as fast_minimum_norm
 from jaxbias.robustness import fgm as fgm
+from jaxbias.robustness import multistart as multistart
 from jaxbias.robustness import pgd as pgd
 from jaxbias.robustness import sphere_pgd as sphere_pgd
 from jaxbias.robustness._branching import Budget as Budget

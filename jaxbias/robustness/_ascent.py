@@ -1,13 +1,14 @@
 """What the gradient attacks share: arguments, loss, directions, starts and balls."""
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Array
+from jaxtyping import Array, Float
 
 from jaxbias._checks import InputError
 from jaxbias.networks.weights import Weights
@@ -42,6 +43,18 @@ def prepare(
         full = lambda end: jnp.broadcast_to(jnp.asarray(end), points.shape)
         ends = tuple(full(end).astype(dtype) for end in box)
     return points, names, jnp.asarray(budgets, dtype), ends
+
+
+def share_right(broken: Callable[..., np.ndarray]) -> Callable[..., np.ndarray]:
+    """From which points an attack breaks, (radius, sample), a robust accuracy."""
+
+    def robust_accuracy(
+        *arguments: Any, **options: Any
+    ) -> Float[np.ndarray, " radius"]:
+        """Share of points that :func:`broken` leaves right, at each radius."""
+        return 1 - broken(*arguments, **options).mean(axis=1)
+
+    return robust_accuracy
 
 
 def in_double(weights: Weights) -> Weights:

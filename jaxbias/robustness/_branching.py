@@ -139,14 +139,15 @@ def grow(
         lower, open_ = state()
         share = np.maximum(budget.nodes // per_point[lanes.point], 1)
         # What is settled too low stays so; the rest may be beyond the witness.
-        limit = (1 - budget.gap) * radius_of()
+        ball = radius_of()
+        limit = (1 - budget.gap) * ball
         waits = np.array([trees.waits(*lane) for lane in enumerate(limit.tolist())])
         work = np.flatnonzero(open_ & waits & (nodes < share))
         if not len(work) or time.monotonic() > deadline:
             break
         rounds += 1
         look = rounds & (rounds - 1) == 0
-        _expand(trees, work, nodes, radius_of(), order, tie, offer, budget, look)
+        _expand(trees, work, nodes, ball, order, tie, offer, budget, look)
     return lower, nodes
 
 

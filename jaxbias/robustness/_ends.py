@@ -13,9 +13,10 @@ from jaxtyping import Float, Int, Shaped
 from jaxbias.networks.activations import Activation
 from jaxbias.networks.readouts import Readout
 from jaxbias.networks.weights import Weights, predict
+from jaxbias.robustness._ascent import in_double
 
 # Last resorts when the real forward pass rounds a point back over the boundary.
-_NUDGES = (0.0, 1e-14, 1e-12, 1e-10, 1e-8, 1e-6, 1e-4, 1e-2, 0.1, 0.3)
+_NUDGES = (1e-14, 1e-12, 1e-10, 1e-8, 1e-6, 1e-4, 1e-2, 0.1, 0.3)
 _FINE = 1e-8
 
 Forward = Callable[[np.ndarray, np.ndarray], np.ndarray]
@@ -26,7 +27,7 @@ def lengths(vectors: np.ndarray, order: float | int) -> np.ndarray:
     """Norms of rows."""
     if math.isinf(order):
         return np.abs(vectors).max(-1, initial=0.0)
-    return np.sqrt((vectors**2).sum(-1))
+    return np.sqrt(np.einsum("...i,...i->...", vectors, vectors))
 
 
 @functools.partial(jax.jit, static_argnames=("activation", "normalise", "readout"))
@@ -47,14 +48,8 @@ def margins(
     The weights are converted here, once; the function then takes points and the row
     whose label each of them has.
     """
-
-    def exact(array):
-        array = np.asarray(array)
-        floating = np.issubdtype(array.dtype, np.floating)
-        return jnp.asarray(array, jnp.float64) if floating else jnp.asarray(array)
-
     with jax.enable_x64(True):
-        arrays = jax.tree.map(exact, weights)
+        arrays = in_double(weights)
 
     def forward(
         points: Float[np.ndarray, "point feature"], rows: Int[np.ndarray, " point"]
@@ -127,9 +122,10 @@ class Ends:
         """
         source = np.broadcast_to(np.asarray(source, dtype=object), len(rows))
         # What is longer already cannot win, unless it may be shortened.
-        hope = np.isfinite(steps).all(1) & ~self.broken[rows]
-        if not coarse:
-            hope &= lengths(np.nan_to_num(steps), self._order) < self.upper[rows]
+        with np.errstate(over="ignore", invalid="ignore"):
+            size = lengths(steps, self._order)
+        hope = np.isfinite(size) if coarse else size < self.upper[rows]
+        hope &= ~self.broken[rows]
         rows, steps, source = rows[hope], steps[hope], source[hope]
         if not len(rows):
             return
@@ -150,39 +146,46 @@ class Ends:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Points that the real forward pass finds broken, and their distances."""
         clean = self._points[rows]
-        reached, sizes = clean.copy(), np.full(len(rows), np.inf)
-        waiting = np.arange(len(rows))
+        reached = self._inside(clean + steps)
+        good = self._wrong(self._forward(reached, rows))
+        sizes = np.where(good, 0.0, np.inf)
+        if coarse:
+            self._shorten(reached, clean, rows, np.flatnonzero(good))
+        waiting = np.flatnonzero(~good)
         for nudge in _NUDGES:
             if not len(waiting):
                 break
             trial = self._inside(clean[waiting] + (1 + nudge) * steps[waiting])
             good = self._wrong(self._forward(trial, rows[waiting]))
             done = waiting[good]
-            reached[done] = trial[good]
+            reached[done], sizes[done] = trial[good], 0.0
             if coarse or nudge > _FINE:
-                reached[done] = self._first_broken(
-                    clean[done], trial[good] - clean[done], rows[done]
-                )
-            sizes[done] = 0.0
+                self._shorten(reached, clean, rows, done)
             waiting = waiting[~good]
         # The witness is exact; its distance is rounded upwards.
         terms = clean.shape[1] + 8
         distance = lengths(reached - clean, self._order) * (1 + terms * 2.0**-52)
         return reached, sizes + distance
 
-    def _first_broken(
-        self, clean: np.ndarray, step: np.ndarray, rows: np.ndarray
-    ) -> np.ndarray:
-        """A point on the way to each broken point that is broken too, by bisection."""
-        low, high = np.zeros(len(rows)), np.ones(len(rows))
-        for _ in range(50 if len(rows) else 0):
+    def _shorten(
+        self, reached: np.ndarray, clean: np.ndarray, rows: np.ndarray, done: np.ndarray
+    ) -> None:
+        """Walk broken points back to where their ways break first, by bisection."""
+        if not len(done):
+            return
+        start, rows = clean[done], rows[done]
+        step = reached[done] - start
+        low, high = np.zeros(len(done)), np.ones(len(done))
+        for _ in range(50):
             middle = (low + high) / 2
-            wrong = self._wrong(self._forward(clean + middle[:, None] * step, rows))
+            wrong = self._wrong(self._forward(start + middle[:, None] * step, rows))
             low, high = np.where(wrong, low, middle), np.where(wrong, middle, high)
-        return clean + high[:, None] * step
+        reached[done] = start + high[:, None] * step
 
     def fall_back(self, places: Float[np.ndarray, "place feature"]) -> None:
         """For points without a witness: the places, and their rays from the origin."""
+        if np.isfinite(self.upper).all():
+            return
         found = self.witness[np.isfinite(self.upper) & ~self.broken]
         places = np.concatenate([places, found])
         rows, steps = [], []

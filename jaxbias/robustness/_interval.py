@@ -31,6 +31,7 @@ _COST = 2e-4
 _FAR = 4.0
 # Ends this much longer than a perturbation of the thinned network are looked at again.
 _SETTLED = 1.001
+_BEYOND = 1e-14
 
 
 @dataclass(frozen=True)
@@ -128,9 +129,11 @@ def _take(case: Case, found: Found, options: Options) -> None:
         rows, steps = slots[first], coordinates[first]
         if not math.isinf(options.order):
             # The first anchor stands for no place; nothing lies along its ray.
-            place = prepared.places[np.maximum(anchor[first] - 1, 0)]
-            ray = steps[:, -1:] * (place - case.points[rows])
-            steps = steps[:, :-1] @ prepared.rows + ray
+            place, along = np.maximum(anchor[first] - 1, 0), steps[:, -1:]
+            steps = steps[:, :-1] @ prepared.rows
+            bent = np.flatnonzero(along)
+            ray = prepared.places[place[bent]] - case.points[rows[bent]]
+            steps[bent] += along[bent] * ray
         source = names[start[first]]
         form = case.reading.form
         if len(prepared.rows) < len(form.rows):
@@ -138,7 +141,8 @@ def _take(case: Case, found: Found, options: Options) -> None:
             better, clean = steps, (case.points[rows], case.labels[rows])
             for _ in range(1 if form.activation.degree == 1 else 2):
                 better = relinearised(form, *clean, better, options.order)
-            case.ends.offer(rows, better, source)
+            # Half of those on the tangent itself would round to the wrong side.
+            case.ends.offer(rows, (1 + _BEYOND) * better, source)
             # They differ in the last digits, or the tangent has led astray.
             astray = _SETTLED * lengths(steps, options.order) < case.ends.upper[rows]
             rows, steps, source = rows[astray], steps[astray], source[astray]

@@ -78,8 +78,9 @@ def normal_form(
     bias = np.asarray(weights.hidden_bias, np.float64) if biased else 0 * hidden[:, 0]
     largest = np.maximum(np.abs(hidden).max(1, initial=0), np.abs(bias))
     unit = np.where(largest > 0, largest, 1.0)
-    scaled = np.concatenate([hidden, bias[:, None]], 1) / unit[:, None]
-    norms = unit * np.sqrt((scaled**2).sum(1))
+    scaled = hidden / unit[:, None]
+    squares = np.einsum("ij,ij->i", scaled, scaled) + (bias / unit) ** 2
+    norms = unit * np.sqrt(squares)
     alive = np.asarray(weights.mask, bool) & (norms > 0)
     safe = np.where(alive, norms, 1.0)
     power = 1.0 if activation.normalised else activation.degree

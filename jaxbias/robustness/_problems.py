@@ -156,7 +156,7 @@ def _pairs(own: np.ndarray, rival: np.ndarray):
 def solve(
     problem: Problem, activation: Activation, order: float | int, search: Search
 ) -> Found:
-    """The attack on every problem, in chunks of one compiled size, as NumPy arrays."""
+    """The attack on every problem, in chunks of few compiled sizes, as NumPy arrays."""
     top = np.maximum(
         np.abs(problem.amplitudes).max(1), np.abs(problem.constants).max(1)
     )
@@ -166,16 +166,56 @@ def solve(
         amplitudes=problem.amplitudes / top[:, None],
         constants=problem.constants / top[:, None],
     )
-    count = len(top)
+    count, points, neurons = problem.scores.shape
     chunk = min(_CHUNK, count)
     block = None if jax.default_backend() == "cpu" else chunk
     found = []
     for start in range(0, count, chunk):
         lanes = np.minimum(np.arange(start, start + chunk), count - 1)
         one = lambda array, lanes=lanes: array if len(array) < count else array[lanes]
-        part = Problem(*map(one, problem))
+        part = _padded(Problem(*map(one, problem)))
         with jax.enable_x64(True):
             arrays = Problem(*(jnp.asarray(a, jnp.float64) for a in part))
             done = attack_many(arrays, activation, order, search, block)
             found.append(Found(*map(np.asarray, done)))
-    return Found(*(np.concatenate(field)[:count] for field in zip(*found, strict=True)))
+    coordinates, *rest = (np.concatenate(field) for field in zip(*found, strict=True))
+    if order == 2:
+        # The last coordinate is the ray's.
+        coordinates = np.delete(coordinates, np.s_[neurons:-1], axis=2)
+    fields = (coordinates, *rest)
+    return Found(*(field[:count, :points] for field in fields))
+
+
+def _padded(problem: Problem) -> Problem:
+    """Few sizes, since each is a program of its own, for the same answers.
+
+    Points are repeated; added neurons have no weight, and added anchors are the first
+    one again, which no ray leads to.
+    """
+    _, points, neurons = problem.scores.shape
+    anchors = problem.anchors.shape[1]
+    point = np.minimum(np.arange(rounded(points)), points - 1)
+    anchor = np.arange(rounded(anchors))
+    anchor = np.where(anchor < anchors, anchor, 0)
+    wide = (0, rounded(neurons) - neurons)
+    across = ((0, 0), (0, 0), wide)
+    return Problem(
+        rows=np.pad(problem.rows, ((0, 0), wide, (0, 0))),
+        gram=np.pad(problem.gram, ((0, 0), wide, wide)),
+        amplitudes=np.pad(problem.amplitudes, ((0, 0), wide)),
+        scores=np.pad(problem.scores[:, point], across),
+        constants=problem.constants[:, point],
+        signs=problem.signs[:, point],
+        anchors=np.pad(problem.anchors[:, anchor], across),
+        reach=problem.reach[:, point][..., anchor],
+        points=problem.points[:, point],
+        places=problem.places[:, np.maximum(anchor[1:] - 1, 0)],
+        ray=np.pad(problem.ray[:, point], across),
+        ray_square=problem.ray_square[:, point],
+    )
+
+
+def rounded(size: int) -> int:
+    """The next power of two from 8 on; above 64, the next eighth of one."""
+    unit = 1 << max(size - 1, 7).bit_length()
+    return unit if unit <= 64 else -(-size // (unit // 16)) * (unit // 16)

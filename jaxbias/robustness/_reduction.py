@@ -10,6 +10,7 @@ what the others cannot reach is taken off the constant. What is left lies in the
 of few rows.
 """
 
+import functools
 from dataclasses import replace
 
 import numpy as np
@@ -142,8 +143,7 @@ def groups(
     units = np.concatenate([rows, offsets[:, None]], axis=1)
     if units.shape[1] > _SKETCH:
         # Distances to a fifth: who goes with whom is a guess, its price is certified.
-        random = np.random.default_rng(0).normal(size=(units.shape[1], _SKETCH))
-        units = units @ (random / np.sqrt(_SKETCH))
+        units = units @ _sketch(units.shape[1])
     group, count = np.full(len(units), -1), 0
     for leader in np.argsort(-np.abs(amplitudes)):
         if group[leader] >= 0:
@@ -156,6 +156,11 @@ def groups(
         group[leader] = count
         count += 1
     return group
+
+
+@functools.lru_cache(maxsize=4)
+def _sketch(dim: int) -> np.ndarray:
+    return np.random.default_rng(0).normal(size=(dim, _SKETCH)) / np.sqrt(_SKETCH)
 
 
 def _merge(

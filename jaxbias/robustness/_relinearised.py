@@ -34,16 +34,19 @@ def relinearised(
     moved = points + steps
     scores = form.scores(moved)
     p, leak = form.activation.degree, getattr(form.activation, "leak", 0.0)
-    on = scores > 0
-    active = np.where(on, scores, 0.0)
-    heights = power(active, p) + leak * np.minimum(scores, 0.0)
+    active = np.maximum(scores, 0.0)
+    heights, slope = power(active, p), (scores > 0).astype(float)
+    if p > 1:
+        slope = p * power(active, p - 1)
+    if leak:
+        heights = heights + leak * np.minimum(scores, 0.0)
+        slope = np.where(scores > 0, slope, leak)
     values = heights @ form.amplitudes + form.constants(moved, float(form.constant))
-    slope = np.where(on, p * power(active, p - 1) if p > 1 else 1.0, leak)
-    gradient = labels[:, None] * ((slope * form.amplitudes) @ form.rows)
-    excess = (gradient * steps).sum(1) - labels * values
+    gradient = (slope * labels[:, None] * form.amplitudes) @ form.rows
+    excess = np.einsum("ij,ij->i", gradient, steps) - labels * values
     if np.isinf(order):
         direction, size = np.sign(gradient), np.abs(gradient).sum(1)
     else:
-        direction, size = gradient, (gradient**2).sum(1)
+        direction, size = gradient, np.einsum("ij,ij->i", gradient, gradient)
     share = np.divide(excess, size, out=np.zeros_like(excess), where=size > 0)
     return share[:, None] * direction

@@ -11,7 +11,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Key
+from jaxtyping import Array, Bool, Key
 
 from jaxbias._checks import positive_int
 from jaxbias.losses import correct
@@ -23,6 +23,7 @@ from jaxbias.robustness._ascent import (
     prepare,
     project,
     random_step,
+    share_right,
 )
 from jaxbias.robustness._inputs import check_order
 
@@ -98,9 +99,7 @@ def broken(
     return np.maximum.accumulate(np.asarray(wrong), axis=0)
 
 
-def robust_accuracy(*arguments: Any, **options: Any) -> Float[np.ndarray, " radius"]:
-    """Share of points that :func:`broken` leaves right, at each radius."""
-    return 1 - broken(*arguments, **options).mean(axis=1)
+robust_accuracy = share_right(broken)
 
 
 @functools.partial(jax.jit, static_argnums=(1, 7, 8, 9))

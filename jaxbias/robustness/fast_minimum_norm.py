@@ -2,12 +2,14 @@ r"""Fast minimum-norm: the literature's attack that looks for the shortest pertu
 
 It follows normalised gradients of the margin and projects on a ball that shrinks
 while the point is broken and grows while it is not. Its gradients are those of the
-network, so it never learns of opposing neurons that are off; ``radius`` does.
+network, so it never learns of opposing neurons that are off; ``radius`` does, and so
+does ``multistart``, which begins on the way to the other class.
 Source: pintor-2021, algorithm 1.
 """
 
 import functools
 import math
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -97,7 +99,8 @@ def perturb(
     return moved, np.isfinite(length)
 
 
-def _lengths(vectors: Array, power: float) -> Array:
+def lengths(vectors: Array, power: float) -> Array:
+    """Norms of rows."""
     return jnp.linalg.norm(vectors, ord=power, axis=1)
 
 
@@ -105,15 +108,30 @@ def _lengths(vectors: Array, power: float) -> Array:
 def _search(
     weights, activation, readout, points, labels, box, power, steps, unit
 ) -> tuple[Array, Array]:
+    def margin(x: Array) -> Array:
+        outputs = predict(weights, activation, x, normalise_inputs=unit)
+        return readout.margin(outputs, labels)
+
+    return follow(margin, points, jnp.zeros_like(points), box, power, steps)
+
+
+def follow(
+    margin: Callable[[Array], Array],
+    points: Array,
+    start: Array,
+    box: Any,
+    power: float,
+    steps: int,
+) -> tuple[Array, Array]:
+    """The shortest broken iterate of each point and its length, infinite for none."""
     dual = 1.0 if math.isinf(power) else 2.0
     farthest = jnp.full(points.shape[:1], jnp.inf, points.dtype)
     if box is not None:
-        farthest = _lengths(jnp.maximum(points - box[0], box[1] - points), power)
+        farthest = lengths(jnp.maximum(points - box[0], box[1] - points), power)
 
     def look(moved: Array) -> tuple[Array, Array]:
         def total(x: Array) -> tuple[Array, Array]:
-            outputs = predict(weights, activation, x, normalise_inputs=unit)
-            margins = readout.margin(outputs, labels)
+            margins = margin(x)
             return jnp.sum(margins), margins
 
         return jax.grad(total, has_aux=True)(points + moved)
@@ -122,12 +140,12 @@ def _search(
         moved, best, shortest, ball = state
         slope, margins = look(moved)
         alpha, gamma = pace
-        now = _lengths(moved, power)
+        now = lengths(moved, power)
         broken = margins <= 0
         better = broken & (now <= shortest)
         best = jnp.where(better[:, None], moved, best)
         shortest = jnp.where(better, now, shortest)
-        linear = now + jnp.abs(margins) / _lengths(slope, dual)
+        linear = now + jnp.abs(margins) / lengths(slope, dual)
         outside = jnp.where(jnp.isfinite(shortest), (1 + gamma) * ball, linear)
         inside = jnp.minimum((1 - gamma) * ball, shortest)
         ball = jnp.minimum(jnp.where(broken, inside, outside), farthest)
@@ -143,6 +161,6 @@ def _search(
     share = (1 + np.cos(np.pi * np.arange(steps) / steps)) / 2
     paces = [last + (first - last) * share for first, last in (_STEP, _CHANGE)]
     nothing, far = jnp.zeros_like(points), jnp.full_like(farthest, jnp.inf)
-    start = (nothing, nothing, far, far)
-    state, _ = jax.lax.scan(step, start, jnp.asarray(np.stack(paces, 1)))
+    state = (start, nothing, far, far)
+    state, _ = jax.lax.scan(step, state, jnp.asarray(np.stack(paces, 1)))
     return state[1], state[2]

@@ -11,12 +11,18 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool
 
 from jaxbias.losses import correct
 from jaxbias.networks.activations import Activation
 from jaxbias.networks.weights import Weights, predict
-from jaxbias.robustness._ascent import direction, losses, prepare, project
+from jaxbias.robustness._ascent import (
+    direction,
+    losses,
+    prepare,
+    project,
+    share_right,
+)
 from jaxbias.robustness._inputs import check_order
 
 
@@ -61,9 +67,7 @@ def broken(
     return np.asarray(wrong)
 
 
-def robust_accuracy(*arguments: Any, **options: Any) -> Float[np.ndarray, " radius"]:
-    """Share of points that :func:`broken` leaves right, at each radius."""
-    return 1 - broken(*arguments, **options).mean(axis=1)
+robust_accuracy = share_right(broken)
 
 
 @functools.partial(jax.jit, static_argnums=(1, 6, 7))

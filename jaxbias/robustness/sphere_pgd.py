@@ -12,7 +12,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Key
+from jaxtyping import Array, Bool, Key
 
 from jaxbias._checks import nonnegative, positive_int
 from jaxbias.losses import correct
@@ -25,6 +25,7 @@ from jaxbias.robustness._ascent import (
     prepare,
     project,
     random_step,
+    share_right,
 )
 
 
@@ -91,9 +92,7 @@ def broken(
     return np.asarray(wrong)
 
 
-def robust_accuracy(*arguments: Any, **options: Any) -> Float[np.ndarray, " radius"]:
-    """Share of points that :func:`broken` leaves right, at each radius."""
-    return 1 - broken(*arguments, **options).mean(axis=1)
+robust_accuracy = share_right(broken)
 
 
 @functools.partial(jax.jit, static_argnums=(1, 6, 8, 10))
