@@ -13,13 +13,22 @@ from matplotlib.figure import Figure
 from jaxbias._checks import InputError, one_of
 
 KINDS = (
+    "alignment",
     "contributions",
     "cosine_map",
     "digits",
     "distance",
     "error_against_time",
+    "mnist",
+    "mnist_cosines",
+    "models",
+    "parametrisations",
     "robust_accuracy",
     "scales",
+    "separable",
+    "supervision",
+    "supervision_cosines",
+    "two_phases",
     "widths",
 )
 

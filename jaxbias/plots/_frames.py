@@ -4,85 +4,26 @@ A frame is a list of :class:`Mark`; :func:`table` flattens it to plain columns, 
 is what the tests compare. Nothing here knows matplotlib.
 """
 
-from collections.abc import Iterable
-from typing import Any, NamedTuple
+import itertools
 
 import numpy as np
 import xarray as xr
 
-
-class Mark(NamedTuple):
-    """One curve, band, cell row or guide of one panel.
-
-    Args:
-        panel: The panel it stands in.
-        series: Which curve family it belongs to.
-        role: ``seed``, ``median``, ``worst``, ``band``, ``row``, ``fit`` or ``guide``.
-        x: Abscissae.
-        y: Ordinates (the lower edge of a band).
-        upper: The upper edge of a band, else None.
-    """
-
-    panel: str
-    series: str
-    role: str
-    x: np.ndarray
-    y: np.ndarray
-    upper: np.ndarray | None = None
-
-
-def table(marks: Iterable[Mark], digits: int = 6) -> dict[str, list[Any]]:
-    """The marks as plain long-form columns, rounded to significant digits."""
-    columns: dict[str, list[Any]] = {name: [] for name in Mark._fields}
-
-    def rounded(value) -> float | None:
-        return float(f"{value:.{digits}g}") if np.isfinite(value) else None
-
-    for mark in marks:
-        upper = np.full(len(mark.x), np.nan) if mark.upper is None else mark.upper
-        for row in zip(mark.x, mark.y, upper, strict=True):
-            for name, value in zip(("panel", "series", "role"), mark[:3], strict=True):
-                columns[name].append(value)
-            for name, value in zip(("x", "y", "upper"), row, strict=True):
-                columns[name].append(rounded(value))
-    return columns
-
-
-def over_seeds(
-    panel: str, series: str, x, values: xr.DataArray, worst: str | None
-) -> list[Mark]:
-    """Each seed, the median over seeds, and the worst seed at each abscissa.
-
-    Args:
-        panel: The panel.
-        series: The curve family.
-        x: Abscissae.
-        values: Dims ``(seed, <abscissa>)``; NaN marks a run that has no value.
-        worst: ``"max"``, ``"min"`` or None where neither end is the bad one.
-    """
-    x = np.asarray(x, float)
-    rows = np.asarray(values.transpose("seed", ...), float)
-    marks = [Mark(panel, series, "seed", x, row) for row in rows]
-    finite = ~np.isnan(rows).all(axis=0)
-    median = np.full(len(x), np.nan)
-    median[finite] = np.nanmedian(rows[:, finite], axis=0)
-    marks.append(Mark(panel, series, "median", x, median))
-    if worst is not None:
-        edge = np.full(len(x), np.nan)
-        pick = np.nanmax if worst == "max" else np.nanmin
-        edge[finite] = pick(rows[:, finite], axis=0)
-        marks.append(Mark(panel, series, "worst", x, edge))
-    return marks
-
-
-def power_law(x, y) -> tuple[float, float]:
-    """Least-squares ``(slope, factor)`` of ``y = factor * x**slope`` on log scales."""
-    x, y = np.asarray(x, float), np.asarray(y, float)
-    used = (x > 0) & (y > 0) & np.isfinite(y)
-    if used.sum() < 2:
-        return float("nan"), float("nan")
-    slope, offset = np.polyfit(np.log(x[used]), np.log(y[used]), 1)
-    return float(slope), float(np.exp(offset))
+from jaxbias.plots._class_frames import mnist as mnist
+from jaxbias.plots._class_frames import mnist_cosines as mnist_cosines
+from jaxbias.plots._early_frames import alignment as alignment
+from jaxbias.plots._early_frames import separable as separable
+from jaxbias.plots._early_frames import two_phases as two_phases
+from jaxbias.plots._marks import Mark as Mark
+from jaxbias.plots._marks import over_seeds as over_seeds
+from jaxbias.plots._marks import power_law as power_law
+from jaxbias.plots._marks import table as table
+from jaxbias.plots._model_frames import models as models
+from jaxbias.plots._model_frames import parametrisations as parametrisations
+from jaxbias.plots._supervision_frames import supervision as supervision
+from jaxbias.plots._supervision_frames import (
+    supervision_cosines as supervision_cosines,
+)
 
 
 def distance(data: xr.Dataset) -> list[Mark]:
@@ -92,9 +33,11 @@ def distance(data: xr.Dataset) -> list[Mark]:
     floor at p = 1 and the sampling error of the cluster means at p = 3.
     """
     marks = []
+    main, *others = data.training.values
     for exponent in data.exponent.values:
         name = f"{exponent:g}"
-        runs = data.distance.sel(exponent=exponent)
+        part = data.sel(exponent=exponent)
+        runs = part.distance.sel(training=main)
         curves = over_seeds("distance", name, data.noise, runs, "max")
         median = next(mark for mark in curves if mark.role == "median")
         upper = median.x >= np.median(median.x)
@@ -103,6 +46,10 @@ def distance(data: xr.Dataset) -> list[Mark]:
         marks.append(
             Mark("distance", name, "fit", np.array([slope]), np.array([factor]))
         )
+        for other in others:
+            runs = part.distance.sel(training=other).dropna("noise", how="all")
+            runs = runs.dropna("seed", how="all")
+            marks += over_seeds("distance", f"{name} {other}", runs.noise, runs, None)
         if exponent == 3 and "samples_per_cluster" in data.attrs:
             # p sqrt(2 (1 - cos)) max cos^2 sin at the angle noise/sqrt(N) by which a
             # cluster's sample mean misses its centre.
@@ -114,29 +61,40 @@ def distance(data: xr.Dataset) -> list[Mark]:
             ends = median.x[[0, -1]]
             marks.append(Mark("distance", name, "guide", ends, floor))
         if "paper_distance" in data:
-            paper = data.paper_distance.sel(exponent=exponent)
+            paper = part.paper_distance.sel(training=main)
             marks += over_seeds("distance", name + " paper", data.noise, paper, None)
     return marks
 
 
 def contributions(data: xr.Dataset) -> list[Mark]:
-    """Neuron contributions in falling order, relative to the largest of the net."""
+    """Neuron contributions in falling order, relative to the largest of the net.
+
+    The series of the first training are named by p alone, those of others by both.
+    """
     marks = []
+    main = data.training.values[0]
     for exponent in data.exponent.values:
-        values = data.contribution.sel(exponent=exponent)
-        values = values.transpose("seed", "neuron")
-        values = -np.sort(-values.values, axis=1)
-        relative = xr.DataArray(values / values[:, :1], dims=("seed", "neuron"))
-        ranks = np.arange(1, values.shape[1] + 1)
-        marks += over_seeds("contributions", f"{exponent:g}", ranks, relative, None)
+        for training in data.training.values:
+            values = data.contribution.sel(exponent=exponent, training=training)
+            values = values.transpose("seed", "neuron").dropna("seed", how="all")
+            values = -np.sort(-values.values, axis=1)
+            relative = xr.DataArray(values / values[:, :1], dims=("seed", "neuron"))
+            ranks = np.arange(1, values.shape[1] + 1)
+            name = f"{exponent:g}" if training == main else f"{exponent:g} {training}"
+            marks += over_seeds("contributions", name, ranks, relative, None)
     return marks
 
 
 def cosine_map(data: xr.Dataset) -> list[Mark]:
-    """One row of cosines a cluster, neurons sorted: positive first, then by centre."""
+    """One row of cosines a cluster, neurons sorted: positive first, then by centre.
+
+    Panels are named by p and training.
+    """
     marks = []
-    for exponent in data.exponent.values:
-        part = data.sel(exponent=exponent)
+    for training, exponent in itertools.product(
+        data.training.values, data.exponent.values
+    ):
+        part = data.sel(exponent=exponent, training=training)
         keep = np.flatnonzero(~np.isnan(part.amplitude.values))
         cosine = part.cosine.transpose("cluster", "neuron").values[:, keep]
         amplitude = part.amplitude.values[keep]
@@ -144,7 +102,7 @@ def cosine_map(data: xr.Dataset) -> list[Mark]:
         nearest = np.argmax(np.round(cosine, 3), axis=0)
         order = np.lexsort((-np.abs(amplitude), nearest, -np.sign(amplitude)))
         place = np.arange(1, len(keep) + 1)
-        panel = f"{exponent:g}"
+        panel = f"{exponent:g} {training}"
         marks.append(Mark(panel, "amplitude", "row", place, amplitude[order]))
         for k, row in enumerate(cosine[:, order]):
             marks.append(Mark(panel, f"cluster {k + 1}", "row", place, row))
@@ -155,15 +113,20 @@ CURVES = ("paper", "upper", "certified")
 
 
 def robust_accuracy(data: xr.Dataset) -> list[Mark]:
-    """Robust accuracy against radius: three curves a panel and the ceiling."""
+    """Robust accuracy against radius: three curves a panel and the ceiling.
+
+    Panels are named by p and training.
+    """
     marks = []
     radius = data.radius.values
-    for exponent in data.exponent.values:
-        panel = f"{exponent:g}"
+    for training, exponent in itertools.product(
+        data.training.values, data.exponent.values
+    ):
+        panel = f"{exponent:g} {training}"
         for curve in CURVES:
-            runs = data.accuracy.sel(exponent=exponent, curve=curve)
+            runs = data.accuracy.sel(exponent=exponent, training=training, curve=curve)
             # The slow attack is run at some of the radii only.
-            runs = runs.dropna("radius", how="all")
+            runs = runs.dropna("radius", how="all").dropna("seed", how="all")
             marks += over_seeds(panel, curve, runs.radius, runs, "min")
         inside = {
             mark.series: mark.y

@@ -2,8 +2,10 @@
 
 from collections.abc import Iterable
 
+import numpy as np
 from matplotlib.axes import Axes
 
+from jaxbias.plots import style
 from jaxbias.plots._frames import Mark
 
 
@@ -29,3 +31,20 @@ def curves(ax: Axes, marks: Iterable[Mark], colour, **line) -> None:
             ax.fill_between(
                 mark.x, mark.y, mark.upper, color=colour, alpha=0.15, lw=0, zorder=1
             )
+
+
+def unreachable(ax: Axes, ceiling: Mark, text: str) -> None:
+    """Hatch what lies above the ceiling of all classifiers, and say so."""
+    ax.fill_between(
+        ceiling.x,
+        ceiling.y,
+        1.0,
+        facecolor="#eeeeee",
+        edgecolor="#c9c9c9",
+        hatch="////",
+        lw=0,
+        zorder=0,
+    )
+    middle = (np.sqrt(0.5) + ceiling.x[-1]) / 2
+    height = (float(ceiling.y[-1]) + 1) / 2
+    style.label(ax, middle, height, text, style.GREY, ha="center", zorder=1.5)

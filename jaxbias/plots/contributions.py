@@ -6,6 +6,12 @@ from matplotlib.figure import Figure
 from jaxbias.plots import _frames, style
 from jaxbias.plots._panels import curves, pick
 
+_DASHES = {
+    "flow": {"ls": (0, (5, 1.5))},
+    "coreset": {"ls": (0, (1, 1))},
+    "sgd": {"ls": (0, (3, 1, 1, 1))},
+}
+
 
 def figure(data: xr.Dataset) -> Figure:
     """``|v_j| |w_j|`` over the largest, on a log scale, against rank."""
@@ -17,6 +23,9 @@ def figure(data: xr.Dataset) -> Figure:
         colour, name = style.exponent_colour(exponent), f"{exponent:g}"
         family = pick(marks, series=name)
         curves(ax, family, colour)
+        for training in data.training.values[1:]:
+            other = pick(marks, series=f"{name} {training}", role="median")
+            curves(ax, other, colour, **_DASHES[str(training)])
         median = pick(family, role="median")[0]
         dominant = int((median.y > data.attrs["dominant"]).sum())
         ax.plot(
@@ -32,6 +41,17 @@ def figure(data: xr.Dataset) -> Figure:
             f"{style.exponent_name(exponent)}: {dominant} dominant",
             colour,
         )
+    for training in data.training.values[1:]:
+        dashes, label = _DASHES[str(training)], style.TRAININGS[str(training)]
+        ax.plot([], [], color=style.GREY, label=label, **dashes)
+    if data.sizes["training"] > 1:
+        ax.plot(
+            [],
+            [],
+            color=style.GREY,
+            label=style.TRAININGS[str(data.training.values[0])],
+        )
+        ax.legend(loc="center", bbox_to_anchor=(0.6, 0.5))
     threshold = float(data.attrs["dominant"])
     style.guide(ax, threshold, "", axis="y")
     ax.text(

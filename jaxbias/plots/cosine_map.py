@@ -1,5 +1,7 @@
 """Which cluster each dominant neuron looks at: heat maps of cosines."""
 
+import itertools
+
 import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
@@ -9,15 +11,19 @@ from jaxbias.plots._panels import pick
 
 
 def figure(data: xr.Dataset) -> Figure:
-    """Cosines to the centres, dominant neurons sorted, one panel an exponent."""
+    """Cosines to the centres, dominant neurons sorted: a column an exponent.
+
+    One row a way of training.
+    """
     marks = _frames.cosine_map(data)
-    exponents = data.exponent.values
-    drawn = style.new_figure(style.PAGE, 2.0)
-    grid = drawn.subplots(1, len(exponents), squeeze=False)[0]
+    exponents, trainings = data.exponent.values, data.training.values
+    drawn = style.new_figure(style.PAGE, 0.4 + 1.6 * len(trainings))
+    grid = drawn.subplots(len(trainings), len(exponents), squeeze=False)
     positive, clusters = int(data.attrs["positive"]), data.sizes["cluster"]
     image = None
-    for ax, exponent in zip(grid, exponents, strict=True):
-        panel = pick(marks, panel=f"{exponent:g}")
+    panels = list(itertools.product(trainings, exponents))
+    for ax, (training, exponent) in zip(grid.flat, panels, strict=True):
+        panel = pick(marks, panel=f"{exponent:g} {training}")
         signs = np.sign(pick(panel, series="amplitude")[0].y)
         rows = [mark.y for mark in panel if mark.series != "amplitude"]
         count = len(signs)
@@ -41,11 +47,13 @@ def figure(data: xr.Dataset) -> Figure:
         ax.tick_params(length=0)
         for side in ax.spines.values():
             side.set_visible(False)
-    grid[0].set_ylabel("cluster")
-    names = [style.exponent_name(exponent) for exponent in exponents]
-    style.letter_panels(list(grid), names)
+    for ax, training in zip(grid[:, 0], trainings, strict=True):
+        row = f"{style.TRAININGS[str(training)]}\n" if len(trainings) > 1 else ""
+        ax.set_ylabel(row + "cluster")
+    names = [style.exponent_name(exponent) for _, exponent in panels]
+    style.letter_panels(list(grid.flat), names)
     if image is not None:
-        bar = drawn.colorbar(image, ax=list(grid), fraction=0.03, pad=0.01)
+        bar = drawn.colorbar(image, ax=list(grid.flat), fraction=0.03, pad=0.01)
         bar.set_label(r"$\cos(\mu_k,\,w_j)$")
         bar.outline.set_visible(False)
         averages = sorted({positive, clusters - positive}, reverse=True)

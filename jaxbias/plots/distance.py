@@ -9,6 +9,11 @@ from jaxbias.plots._panels import curves, pick
 
 _FLOOR = "$p=1$ at noise 0 and this time"
 _SAMPLING = r"$2\alpha/\sqrt{3N}$: sampling of the clusters"
+_TRAINING_MARKS = {
+    "flow": {"marker": "D", "ms": 4, "mfc": "none"},
+    "coreset": {"marker": "x", "ms": 4},
+    "sgd": {"marker": "^", "ms": 4.5, "mfc": "none"},
+}
 _IDEALS = {1.0: "$F$", 3.0: "$F^{(3)}$"}
 
 
@@ -37,10 +42,16 @@ def figure(data: xr.Dataset) -> Figure:
                 style.GREY,
                 fontsize=6.5,
             )
+        for training in data.training.values[1:]:
+            other = pick(marks, series=f"{name} {training}", role="median")
+            curves(ax, other, colour, ls="none", **_TRAINING_MARKS[training])
         paper = pick(marks, series=name + " paper", role="median")
         if paper:
             curves(ax, paper, colour, **dashes)
     ax.plot([], [], color=style.GREY, label="search as in the paper", **dashes)
+    for training in data.training.values[1:]:
+        look = {**_TRAINING_MARKS[training], "color": style.GREY, "ls": "none"}
+        ax.plot([], [], label=style.TRAININGS[str(training)], **look)
     ax.plot([], [], color=style.GREY, lw=0.8, ls=":", label="worst seed")
     drawn.legend(loc="outside lower center", ncols=2)
     ticks = data.noise.values

@@ -1,5 +1,7 @@
 """Robust accuracy against radius: an attack, an upper bound and a certificate."""
 
+import itertools
+
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
@@ -7,7 +9,7 @@ from matplotlib.figure import Figure
 
 from jaxbias.plots import _frames, style
 from jaxbias.plots._frames import Mark
-from jaxbias.plots._panels import curves, pick
+from jaxbias.plots._panels import curves, pick, unreachable
 
 _LOOK = {
     "paper": (style.VERMILION, "attack as in\nthe paper", {"ls": (0, (4, 1.5))}),
@@ -19,21 +21,7 @@ _HEIGHTS = {"paper": 0.42, "upper": 0.62, "certified": 0.86}
 
 def _panel(ax: Axes, marks: list[Mark], data: xr.Dataset) -> None:
     (ceiling,) = pick(marks, series="ceiling")
-    ax.fill_between(
-        ceiling.x,
-        ceiling.y,
-        1.0,
-        facecolor="#eeeeee",
-        edgecolor="#c9c9c9",
-        hatch="////",
-        lw=0,
-        zorder=0,
-    )
-    low = float(ceiling.y[-1])
-    middle = (np.sqrt(0.5) + ceiling.x[-1]) / 2
-    style.label(
-        ax, middle, (low + 1) / 2, "no classifier", style.GREY, ha="center", zorder=1.5
-    )
+    unreachable(ax, ceiling, "no classifier")
     curves(ax, pick(marks, series="interval"), style.BLUE)
     for name, (colour, text, line) in _LOOK.items():
         family = pick(marks, series=name)
@@ -76,17 +64,25 @@ def _zoom(ax: Axes, marks: list[Mark]) -> None:
 
 
 def figure(data: xr.Dataset) -> Figure:
-    """One panel an exponent; shaded: what no classifier can reach (MV25, Prop. 1)."""
+    """One panel an exponent; shaded: what no classifier can reach (MV25, Prop. 1).
+
+    One row a way of training.
+    """
     marks = _frames.robust_accuracy(data)
-    exponents = data.exponent.values
-    drawn = style.new_figure(style.PAGE, 2.35)
-    grid = drawn.subplots(1, len(exponents), sharey=True, squeeze=False)[0]
-    for ax, exponent in zip(grid, exponents, strict=True):
-        _panel(ax, pick(marks, panel=f"{exponent:g}"), data)
-        ax.set_xlabel(r"$\ell_2$ attack radius")
+    exponents, trainings = data.exponent.values, data.training.values
+    drawn = style.new_figure(style.PAGE, 0.35 + 2.0 * len(trainings))
+    shape = len(trainings), len(exponents)
+    grid = drawn.subplots(*shape, sharex=True, sharey=True, squeeze=False)
+    panels = list(itertools.product(trainings, exponents))
+    for ax, (training, exponent) in zip(grid.flat, panels, strict=True):
+        _panel(ax, pick(marks, panel=f"{exponent:g} {training}"), data)
         ax.set_xlim(0, float(data.radius[-1]))
         ax.set_ylim(-0.02, 1.0)
-    grid[0].set_ylabel("robust accuracy")
-    names = [style.exponent_name(exponent) for exponent in exponents]
-    style.letter_panels(list(grid), names)
+    for ax in grid[-1]:
+        ax.set_xlabel(r"$\ell_2$ attack radius")
+    for ax, training in zip(grid[:, 0], trainings, strict=True):
+        row = f"{style.TRAININGS[str(training)]}\n" if len(trainings) > 1 else ""
+        ax.set_ylabel(row + "robust accuracy")
+    names = [style.exponent_name(exponent) for _, exponent in panels]
+    style.letter_panels(list(grid.flat), names)
     return drawn

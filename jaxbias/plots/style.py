@@ -57,6 +57,14 @@ def exponent_name(exponent: float) -> str:
     return f"$p={exponent:g}$"
 
 
+#: How a way of training is written.
+TRAININGS = {
+    "flow": "gradient flow",
+    "coreset": "flow on a coreset",
+    "sgd": "SGD as in the paper",
+}
+
+
 def letter_panels(axes: Sequence[Axes], titles: Sequence[str]) -> None:
     """Title panels ``(a) ...``, ``(b) ...`` in reading order."""
     for number, (ax, title) in enumerate(zip(axes, titles, strict=True)):
