@@ -10,6 +10,7 @@ import xarray as xr
 
 from jaxbias._axes import RUN
 from jaxbias._checks import InputError
+from jaxbias._files import replace_whole
 from jaxbias.results.tables import combine
 
 MANIFEST = "sweep.json"
@@ -134,18 +135,9 @@ def _serialise(dataset: xr.Dataset, path: Path) -> bytes:
 
 
 def _replace(path: Path, content: bytes) -> Path:
-    partial = path.with_name(f".{path.name}.partial")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-        _sync_folder(path.parent)
+        replace_whole(path, content)
     except OSError as error:
-        if partial.is_file():
-            partial.unlink(missing_ok=True)
         raise InputError(
             f"path {str(path)!r}",
             f"{len(content)} bytes cannot be written there ({error.strerror or error});"
@@ -154,16 +146,6 @@ def _replace(path: Path, content: bytes) -> Path:
             "once it has",
         ) from error
     return path
-
-
-def _sync_folder(folder: Path) -> None:
-    # Without this a power cut can undo the rename; not every system opens folders.
-    if hasattr(os, "O_DIRECTORY"):
-        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
 
 
 def _read(path: Path) -> xr.Dataset:

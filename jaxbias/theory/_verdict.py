@@ -125,6 +125,17 @@ def judge_identity(measured, error, predicted) -> Finding:
     )
 
 
+def judge_settled(arrays, prediction, remainder, alpha) -> Finding:
+    """An identity between ``measured`` and ``value``; open where a run has not settled.
+
+    A judge as claims have them: the arrays hold ``measured``, ``error`` and
+    ``settled``, and neither remainder nor level enters.
+    """
+    del remainder, alpha
+    error = np.where(arrays["settled"], arrays["error"], np.inf)
+    return judge_identity(arrays["measured"], error, prediction["value"])
+
+
 def judge_at_most(lower, upper, bound, *, sampled=False, error=0.0) -> Finding:
     """``quantity <= bound``: true iff the upper end is, false iff the lower is not."""
     low, high, limit = _cases(lower, upper, bound)

@@ -20,7 +20,7 @@ from jaxbias.theory._claim import (
     requires,
     scaled,
 )
-from jaxbias.theory._verdict import judge_at_least, judge_identity
+from jaxbias.theory._verdict import judge_at_least, judge_settled
 from jaxbias.theory.solvable import early_path
 
 _SOURCE = Source("jaxbias", "early phase at noise 0")
@@ -79,12 +79,6 @@ def cone_speed(cosine: float, exponent: float) -> float:
 
 def _exact(_: Setting) -> Remainder:
     return Remainder(0.0, "an identity: only the numerical error is allowed")
-
-
-def _judge_identity(arrays, prediction, remainder, alpha):
-    del remainder, alpha
-    error = np.where(arrays["settled"], arrays["error"], np.inf)
-    return judge_identity(arrays["measured"], error, prediction["value"])
 
 
 def _rates(setting: Setting, bend: float = 0.0, same_sign: bool = False):
@@ -207,7 +201,7 @@ CLAIMS = (
         predict=_rates,
         remainder=_exact,
         evidence=lambda s, size: Computation("early/rates", s),
-        judge=_judge_identity,
+        judge=judge_settled,
         expected="holds",
         decoys=(
             Decoy("p -> p + 0.25", lambda s, _: _rates(s, 0.25)),
@@ -234,7 +228,7 @@ CLAIMS = (
         predict=_paths,
         remainder=_exact,
         evidence=lambda s, size: Computation("early/paths", s),
-        judge=_judge_identity,
+        judge=judge_settled,
         expected="holds",
         decoys=(
             Decoy("p -> p + 0.25", lambda s, _: _paths(s, 0.25)),

@@ -17,7 +17,7 @@ from jaxbias.theory._claim import (
     requires,
     scaled,
 )
-from jaxbias.theory._verdict import judge_at_most, judge_identity, judge_interval
+from jaxbias.theory._verdict import judge_at_most, judge_interval, judge_settled
 from jaxbias.theory.solvable import alignment_time, half_fit_time
 
 _CONVENTIONS = conventions(
@@ -52,12 +52,6 @@ def _half_fit(setting: Setting, bend: float = 0.0, locked: bool = True):
                 mass = scale**2 * np.count_nonzero(cosines > 0)
                 values.append(-0.5 * math.log(mass))
     return {"value": np.array(values)}
-
-
-def _judge_identity(arrays, prediction, remainder, alpha):
-    del remainder, alpha
-    error = np.where(arrays["settled"], arrays["error"], np.inf)
-    return judge_identity(arrays["measured"], error, prediction["value"])
 
 
 def _judge_relative(arrays, prediction, remainder, alpha):
@@ -127,7 +121,7 @@ CLAIMS = (
         predict=_times,
         remainder=lambda _: Remainder(0.0, "a closed form: numerical error only"),
         evidence=lambda s, size: Computation("early/times", s),
-        judge=_judge_identity,
+        judge=judge_settled,
         expected="holds",
         decoys=(
             scaled(1.1),

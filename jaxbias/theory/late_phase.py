@@ -15,7 +15,7 @@ from jaxbias.theory._claim import (
     no_hypotheses,
     scaled,
 )
-from jaxbias.theory._verdict import judge_identity
+from jaxbias.theory._verdict import judge_settled
 from jaxbias.theory.solvable import (
     growth_exponential,
     growth_logistic,
@@ -45,12 +45,6 @@ def _averaged(setting: Setting, extra: int = 0, rooted: bool = True):
     return {"value": growth_exponential(setting["times"], setting["start"], rate)}
 
 
-def _judge(arrays, prediction, remainder, alpha):
-    del remainder, alpha
-    error = np.where(arrays["settled"], arrays["error"], np.inf)
-    return judge_identity(arrays["measured"], error, prediction["value"])
-
-
 def _claim(name, statement, setting, predict, decoys, source, provenance) -> Claim:
     scale = _SCALES[setting["loss"]]
     return Claim(
@@ -73,7 +67,7 @@ def _claim(name, statement, setting, predict, decoys, source, provenance) -> Cla
         evidence=lambda s, size: Computation(
             "growth/aligned", {**s, "loss_scale": scale}
         ),
-        judge=_judge,
+        judge=judge_settled,
         expected="holds",
         decoys=decoys,
     )

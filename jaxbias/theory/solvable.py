@@ -68,6 +68,88 @@ def unbalanced_product(times, target: float, first: float, second: float) -> Val
     return gap * path / (1 - path**2)
 
 
+def orthogonal_outputs(
+    times,
+    targets: Float[np.ndarray, " datum"],
+    starts: Float[np.ndarray, " datum"],
+    norms: Float[np.ndarray, " datum"],
+) -> Float[np.ndarray, "time datum"]:
+    r"""Outputs at orthogonal data of a balanced network with an aligned neuron each.
+
+    Mean square loss $\frac{1}{2n}\sum_i (y_i - f_i)^2$: each output obeys the logistic
+    law $f_i' = 2\|x_i\|f_i(y_i - f_i)/n$, whatever the exponent of a weight-normalised
+    unit is where $\|x_i\| = 1$ (and at p = 1 for any norm).
+
+    Args:
+        times: Times.
+        targets: ``y``, not 0.
+        starts: Outputs at time 0, of the signs of their targets.
+        norms: ``|x_i|``.
+
+    Raises:
+        InputError: a start that is 0 or of the other sign, which never gets there.
+    """
+    y, f, r = (np.asarray(a, float) for a in (targets, starts, norms))
+    if not np.all(f * y > 0):
+        raise InputError(
+            f"starts={f.tolist()} for targets={y.tolist()}",
+            "a neuron never changes the sign of its output",
+            "starts of the signs of the targets",
+        )
+    t = _times(times)[:, None] * r / len(y)
+    return y / (1 + (y / f - 1) * np.exp(-2 * np.abs(y) * t))
+
+
+def diagonal_limit(
+    inputs: Float[np.ndarray, "sample feature"],
+    targets: Float[np.ndarray, " sample"],
+    scale: float,
+) -> Float[np.ndarray, " feature"]:
+    r"""Where the flow of a diagonal linear network $\beta = u^2 - v^2$ ends.
+
+    From $u = v = a$ and square loss it is $\arg\min_{X\beta = y} \sum_i
+    q(\beta_i/a^2)$ with the hyperbolic entropy $q(z) = 2 - \sqrt{4 + z^2} +
+    z\,\mathrm{asinh}(z/2)$: near the least l_1 norm for small a, the least l_2 norm
+    for large a. Solved in its dual, $\beta = 2a^2\sinh(X^\top\nu)$, whose only
+    condition is $X\beta = y$, by Newton steps on a convex function.
+
+    Args:
+        inputs: X, of full row rank.
+        targets: y.
+        scale: a.
+
+    Raises:
+        InputError: for a scale that is not positive, and rows that depend on each
+            other.
+
+    References:
+        woodworth-2020, Theorem 1.
+    """
+    _positive("scale", scale)
+    x, y = np.asarray(inputs, float), np.asarray(targets, float)
+    if np.linalg.matrix_rank(x) < len(x):
+        raise InputError(
+            f"inputs of shape {x.shape} and rank {np.linalg.matrix_rank(x)}",
+            "the dual solution is not unique",
+            "rows that are linearly independent",
+        )
+    size = 2 * scale**2
+    dual = np.zeros(len(y))
+    objective = lambda n: size * np.cosh(x.T @ n).sum() - y @ n
+    for _ in range(500):
+        z = x.T @ dual
+        slope = size * x @ np.sinh(z) - y
+        if np.linalg.norm(slope) <= 1e-13 * max(1.0, float(np.linalg.norm(y))):
+            break
+        step = np.linalg.solve(size * (x * np.cosh(z)) @ x.T, slope)
+        # Far from the solution a full step overshoots by an exponential.
+        share = min(1.0, 1.0 / float(np.abs(x.T @ step).max()))
+        while objective(dual - share * step) > objective(dual) and share > 1e-12:
+            share /= 2
+        dual = dual - share * step
+    return size * np.sinh(x.T @ dual)
+
+
 def linear_margin(times, start: float, norm: float) -> Values:
     """Margin of a linear predictor under exponential loss on one datum.
 

@@ -47,6 +47,65 @@ def test_equal_factors_fall_back_to_the_balanced_formula():
     np.testing.assert_allclose(both, balanced, rtol=1e-14)
 
 
+def test_orthogonal_data_follow_one_logistic_law_each():
+    targets, norms = np.array([1.0, -0.5, 2.0]), np.array([1.0, 0.5, 2.0])
+    first = np.array([0.1, 0.2, 0.05])
+
+    def field(_, y):
+        w, v = y.reshape(2, 3)
+        pull = (targets - v * w * norms) / 3
+        return np.concatenate([pull * v * norms, pull * w * norms])
+
+    signs = np.sign(targets)
+    path = _solve(field, np.concatenate([first, signs * first])).reshape(2, 3, -1)
+    starts = signs * first**2 * norms
+    found = solvable.orthogonal_outputs(TIMES, targets, starts, norms)
+    np.testing.assert_allclose(found.T, path[0] * path[1] * norms[:, None], rtol=1e-9)
+    with pytest.raises(InputError, match="sign"):
+        solvable.orthogonal_outputs(TIMES, targets, -starts, norms)
+
+
+@pytest.mark.parametrize("scale", [1e-3, 0.1, 1.0, 10.0])
+def test_a_diagonal_network_ends_at_the_least_entropy(scale):
+    rng = np.random.default_rng(1)
+    x, beta = rng.normal(size=(4, 9)), np.zeros(9)
+    beta[[1, 6]] = 1.0, -2.0
+    y = x @ beta
+    found = solvable.diagonal_limit(x, y, scale)
+    np.testing.assert_allclose(x @ found, y, atol=1e-10)
+
+    def field(_, z):
+        u, v = z.reshape(2, 9)
+        pull = 2 * x.T @ (y - x @ (u**2 - v**2))
+        return np.concatenate([pull * u, -pull * v])
+
+    run = solve_ivp(
+        field,
+        (0, 300 / scale),
+        np.full(18, scale),
+        rtol=1e-10,
+        atol=1e-14,
+        method="LSODA",
+    )
+    u, v = run.y[:, -1].reshape(2, 9)
+    np.testing.assert_allclose(u**2 - v**2, found, atol=1e-6)
+
+
+def test_a_diagonal_network_lies_between_the_two_least_norms():
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=(4, 9))
+    y = x[:, 1] - 2 * x[:, 6]
+    least = np.linalg.pinv(x) @ y
+    np.testing.assert_allclose(solvable.diagonal_limit(x, y, 1e3), least, atol=1e-5)
+    norms = [
+        np.abs(solvable.diagonal_limit(x, y, a)).sum() for a in (1e-6, 1e-2, 1.0, 9.0)
+    ]
+    assert np.all(np.diff(norms) > 0)
+    assert norms[-1] <= np.abs(least).sum() + 1e-9
+    with pytest.raises(InputError, match="rank 3"):
+        solvable.diagonal_limit(np.vstack([x[:3], x[:1]]), y, 0.1)
+
+
 def test_linear_margin():
     [m] = _solve(lambda _, y: 4.0 * np.exp(-y), 0.3)
     np.testing.assert_allclose(solvable.linear_margin(TIMES, 0.3, 2.0), m, rtol=1e-9)
