@@ -23,6 +23,20 @@ _GROUPS = {
     "scaling": "jaxbias.verification.evidence_scaling",
     "images": "jaxbias.verification.evidence_images",
     "closeness": "jaxbias.verification.evidence_closeness",
+    "separable": "jaxbias.verification.evidence_separable",
+    "separable_limit": "jaxbias.verification.evidence_separable_limit",
+    "clean": "jaxbias.verification.evidence_clean",
+    "convergence": "jaxbias.verification.evidence_convergence",
+    "steps": "jaxbias.verification.evidence_steps",
+    "signs": "jaxbias.verification.evidence_signs",
+    "descent": "jaxbias.verification.evidence_descent",
+    "margins": "jaxbias.verification.evidence_margins",
+    "largest_margin": "jaxbias.verification.evidence_largest_margin",
+    "collapse": "jaxbias.verification.evidence_collapse",
+    "readouts": "jaxbias.verification.evidence_readouts",
+    "readout_searches": "jaxbias.verification.evidence_readout_searches",
+    "readout_samples": "jaxbias.verification.evidence_readout_samples",
+    "reported": "jaxbias.verification.evidence_reported",
 }
 _COMPUTATIONS: dict[str, tuple[Callable[..., Mapping[str, Any]], dict]] = {}
 

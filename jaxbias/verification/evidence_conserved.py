@@ -175,7 +175,11 @@ def drift(parameters, root):
 
 @computation("conserved/factorisation")
 def factorisation(parameters, root):
-    """W = U U^T from scipy's integration of U' = (Y - U U^T) U, at three tolerances."""
+    """W = U U^T from scipy's integration of U' = (Y - U U^T) U, at three tolerances.
+
+    A start of 1e-10 grows by its inverse, and the solver's error with it: ``floor`` is
+    then what counts as rounding.
+    """
     del root
     target, factor = parameters["target"], parameters["factor"]
     times = parameters["times"]
@@ -197,6 +201,6 @@ def factorisation(parameters, root):
         )
         factors = run.y.T.reshape(-1, *factor.shape)
         values.append(np.array([u @ u.T for u in factors]).ravel())
-    found = refined(*values, floor=1e-11)
+    found = refined(*values, floor=parameters.get("floor", 1e-11))
     error = np.where(found.converged, found.error, np.inf)
     return {"measured": found.value, "error": error}

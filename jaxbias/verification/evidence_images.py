@@ -1,6 +1,7 @@
 """Networks trained on images, and what attacks leave of their accuracy."""
 
 import functools
+import itertools
 from typing import Any
 
 import numpy as np
@@ -15,49 +16,28 @@ def _trained(items: tuple, exponent: float, root: int) -> tuple[Any, Any]:
     Rows are MNIST / 255 minus the mean training image. The test rows are the 10,000
     validation images, which the paper's code tests on.
     """
-    import jax
-    import optax
-
     from jaxbias.data import mnist
-    from jaxbias.dynamics import train_module
-    from jaxbias.networks import PReLU, TwoLayer, torch_uniform
+    from jaxbias.dynamics.image_training import train_on_images
     from jaxbias.sweeps.keys import run_key
 
     parameters = dict(items)
     data = mnist("class", dtype="float32")
-    assert data.validation is not None
-    spec = TwoLayer(
-        parameters["width"],
-        PReLU(exponent),
-        torch_uniform(),
-        classes=10,
-        output_bias=True,
-        normalise_inputs=True,
-    )
-    key = run_key(f"ledger-{root}", 0)
-    network, _ = train_module(
-        spec.build(key, data.train.dim, dtype="float32"),
+    network = train_on_images(
         data.train,
-        optimiser=optax.adam(parameters["rate"]),
-        loss="cross_entropy",
-        epochs=parameters["epochs"],
-        batch=parameters["batch"],
-        key=run_key(f"ledger-{root}", 0, "batches"),
+        exponent,
+        classes=10,
+        **parameters,
+        key=run_key(f"ledger-{root}", 0),
+        batch_key=run_key(f"ledger-{root}", 0, "batches"),
     )
-    return jax.block_until_ready(network.weights()), data.validation
+    return network, data.validation
 
 
 def _networks(parameters, root):
-    """Exponent, module and test rows of every exponent."""
-    from jaxbias.networks import PReLU
-    from jaxbias.networks.two_layer import TwoLayerNetwork
-
+    """The network of every exponent, and its test rows."""
     names = ("width", "epochs", "batch", "rate")
     items = tuple((name, parameters[name]) for name in names)
-    for exponent in parameters["exponents"]:
-        weights, rows = _trained(items, exponent, root)
-        unit = PReLU(exponent)
-        yield TwoLayerNetwork(weights, unit, normalise_inputs=True), rows
+    return [_trained(items, exponent, root) for exponent in parameters["exponents"]]
 
 
 @computation("images/accuracy", readout="argmax")
@@ -74,21 +54,19 @@ def accuracy(parameters, root):
 
 @functools.cache
 def _apgd(items: tuple, root: int) -> np.ndarray:
-    from jaxbias.robustness import apgd
+    from jaxbias.robustness.image_attacks import withstood
     from jaxbias.sweeps.keys import run_key
 
     parameters = dict(items)
     count = parameters["points"]
     kept = [
-        ~apgd.broken(
-            network.weights(),
-            network.activation,
+        withstood(
+            network,
             rows.inputs[:count],
             rows.labels[:count],
             parameters["radii"],
             key=run_key(f"ledger-{root}", 0, "attack"),
             steps=parameters["attack_steps"],
-            normalise_inputs=True,
         )
         for network, rows in _networks(parameters, root)
     ]
@@ -104,15 +82,30 @@ def paper_attack(parameters, root):
 @computation("images/best", readout="argmax")
 def best_attack(parameters, root):
     """Which points withstand both APGD-CE and the minimum-norm attack in l_inf."""
-    from jaxbias.robustness import Search, radius
+    from jaxbias.robustness.image_attacks import ends, upper_ends
 
-    kept = _apgd(tuple(sorted(parameters.items())), root).copy()
+    apgd = _apgd(tuple(sorted(parameters.items())), root)
     count, radii = parameters["points"], np.array(parameters["radii"])
-    # A lighter search than the default, chosen on ten epochs of another seed, where
-    # the default broke no further point.
-    search = Search(picks=1, projections=8, kept=1, descents=10, polish=4)
-    for place, (network, rows) in enumerate(_networks(parameters, root)):
-        points, labels = rows.inputs[:count], rows.labels[:count]
-        found = radius(network, points, labels, order="inf", search=search)
-        kept[place] &= found.upper[None, :] > radii[:, None]
-    return {"best": kept, "seeds": 1}
+    networks = _networks(parameters, root)
+    kept = []
+    for right, (network, rows) in zip(apgd, networks, strict=True):
+        found = ends(network, rows.inputs[:count], rows.labels[:count])
+        kept.append(upper_ends(found, right, radii) > radii[:, None])
+    return {"best": np.stack(kept), "seeds": 1}
+
+
+@computation("images/supervision", norm="l_2", tie="y f <= 0 is an error")
+def median_radii(parameters, root):
+    """Median radii by task, read-out and end, such as ``parity max upper``: (seed,)."""
+    from jaxbias.studies._supervised import Supervision
+    from jaxbias.studies._supervision import supervision
+
+    settings = Supervision(**parameters)
+    table = supervision(settings, root=f"ledger-{root}", tick=lambda _: None)
+    found = table.median_radius
+    axes = "task", "readout", "end"
+    arrays = {
+        " ".join(place): found.sel(dict(zip(axes, place, strict=True))).values
+        for place in itertools.product(*(found[axis].values.tolist() for axis in axes))
+    }
+    return {**arrays, "seeds": settings.seeds}

@@ -82,7 +82,7 @@ def test_typos_offer_the_call_that_was_meant(typo, meant):
 def test_nothing_close_offers_the_studies():
     with pytest.raises(InputError) as caught:
         registry.select("###")
-    studies = ("foundations", "mnist", "neuron_alignment")
+    studies = ("feature_averaging", "foundations", "mnist", "neuron_alignment")
     assert caught.value.fix == " or ".join(f"verify({s!r})" for s in studies)
     assert f"({len(IDS)} claims)" in str(caught.value)
 
@@ -112,7 +112,13 @@ def test_claims_of_one_family_ask_for_the_same_evidence():
             families.setdefault(claim.family, set()).add(request)
     assert len(families) >= 2
     # These share networks and runs, of which each claim asks another number.
-    shared = {"jaxbias/descent": 3, "min-vidal-2024/mnist": 3}
+    shared = {
+        "jaxbias/descent": 3,
+        "min-vidal-2024/mnist": 3,
+        "lyu-li-2020/margins": 2,
+        "min-zhu-vidal-2025/2": 2,
+        "min-zhu-vidal-2025/3": 2,
+    }
     counts = {name: len(requests) for name, requests in families.items()}
     assert counts == dict.fromkeys(families, 1) | shared
 
