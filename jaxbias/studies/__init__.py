@@ -38,7 +38,26 @@ STUDIES = {
             "contributions": "Contributions |v||w| of the neurons in falling order.",
             "cosine_map": "Cosines of the dominant neurons to the cluster centres.",
             "robust_accuracy": "Robust accuracy against radius: the paper's attack, an "
-            "upper bound from witnesses and a certified lower bound.",
+            "upper bound from witnesses and a certified lower bound. Hatched: what no "
+            "classifier reaches (MV25, Proposition 1). The paper's attack stands there "
+            "because its gradient towards inactive opposite centres is 0.",
+            "models": "Robust accuracy of six models on clusters (MV25, Fig. 2): only "
+            "pReLU and the Bayes rule come near sqrt(2)/2.",
+            "parametrisations": "The weight-normalised pReLU and the plain cubed ReLU, "
+            "from small and large weights (MV25, Fig. 7).",
+            "alignment": "Cosines, loss and distance during descent, from a random and "
+            "a nudged start, and the predicted iteration (MV25, Fig. 5 and 6).",
+            "two_phases": "Neurons of a ReLU network turn before they grow when both "
+            "layers are trained (MMV24).",
+            "separable": "Alignment slows down as two samples become orthogonal, and "
+            "stops at orthogonality (MMV24).",
+            "mnist": "pReLU networks on MNIST (size paper): clean accuracy, stable "
+            "ranks, and accuracy in l_inf, under attack (line: the better of APGD-CE "
+            "and the minimum-norm attack at each point; dots: APGD-CE alone) and "
+            "certified (dashed).",
+            "mnist_cosines": "Cosines of the neurons of largest contribution to the "
+            "mean image of each digit, first seed; in the titles the median over "
+            "neurons of the largest cosine.",
             "widths": "Robust radius at the centres and amplitude of the positive "
             "class, over width and noise.",
             "scales": "How the end state moves with the scale of initialisation, at "

@@ -24,6 +24,8 @@ class Folder:
         path: where everything goes.
         spec: the settings of the run, hashed into every file.
         seeds: the seeds of its runs.
+        keep: keep the parts of long computations as files, so that a run that was
+            stopped goes on where it was.
         figures: files drawn so far.
         seconds: wall time of each part so far.
     """
@@ -31,10 +33,16 @@ class Folder:
     path: Path
     spec: Any
     seeds: Sequence[int]
+    keep: bool = False
     figures: list[Path] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
     failed: int = 0
     _began: float = field(default_factory=time.perf_counter)
+
+    @property
+    def cells(self) -> Path | None:
+        """Where parts are kept, if they are."""
+        return self.path / "cells" if self.keep else None
 
     def figure(self, name: str, data: xr.Dataset, failed: int = 0) -> None:
         """Write ``data/name.nc`` and draw it; the attribute ``plot`` names the kind.

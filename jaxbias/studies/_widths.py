@@ -9,7 +9,7 @@ from jaxbias.dynamics.adaptive import Adaptive
 from jaxbias.dynamics.flow import GradientFlow
 from jaxbias.dynamics.status import Status
 from jaxbias.studies import Progress
-from jaxbias.studies._trained import ideal_radii
+from jaxbias.studies._section_tables import ideal_radii
 from jaxbias.sweeps import sweep
 
 

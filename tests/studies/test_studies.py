@@ -49,12 +49,19 @@ def test_sweep_flow_is_a_flow_whose_axes_can_be_swept():
 
 
 @pytest.mark.parametrize("size", studies.SIZES)
-def test_settings_of_every_size_hash_and_stay_in_the_reduced_form(size):
+def test_settings_of_every_size_hash_and_compare_like_with_like(size):
     settings = neuron_alignment.SIZES[size]
     assert len(spec_hash(settings)) == 16
-    assert settings.samples < 2 * settings.clusters.dim
-    assert settings.samples % settings.clusters.clusters == 0
-    assert settings.noise in settings.noises
+    assert settings.clusters.noise in settings.noises
+    assert set(settings.compared_noises) <= set(settings.noises)
+    assert settings.compared_seeds <= settings.seeds
+    assert settings.coreset < settings.samples
+    assert settings.coreset % settings.clusters.clusters == 0
+    runs = neuron_alignment.section_runs(settings)
+    assert len(set(runs)) == len(runs)
+    if size == "paper":
+        assert sum(run.training == "coreset" for run in runs) == 150
+        assert sum(run.training == "sgd" for run in runs) == 6
 
 
 def test_verdict_table_shows_ranges_and_gaps():
@@ -67,10 +74,10 @@ def test_verdict_table_shows_ranges_and_gaps():
 def test_folder_writes_what_its_page_names(tmp_path):
     settings = replace(neuron_alignment.QUICK, seeds=2)
     folder = Folder(tmp_path / "one", settings, range(2))
-    values = np.geomspace(1, 1e-6, 40).reshape(2, 1, 20)
+    values = np.geomspace(1, 1e-6, 40).reshape(2, 1, 1, 20)
     table = xr.Dataset(
-        {"contribution": (("exponent", "seed", "neuron"), values)},
-        {"exponent": [1.0, 3.0]},
+        {"contribution": (("exponent", "training", "seed", "neuron"), values)},
+        {"exponent": [1.0, 3.0], "training": ["flow"]},
         {"dominant": 1e-3},
     )
     folder.figure("contributions", table, failed=1)
