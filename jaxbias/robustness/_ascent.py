@@ -63,7 +63,8 @@ def in_double(weights: Weights) -> Weights:
     def exact(array):
         array = np.asarray(array)
         floating = np.issubdtype(array.dtype, np.floating)
-        return jnp.asarray(array, jnp.float64) if floating else jnp.asarray(array)
+        # Cast before it is moved: a cast on the device is a program of its own.
+        return jax.device_put(array.astype(np.float64) if floating else array)
 
     return jax.tree.map(exact, weights)
 

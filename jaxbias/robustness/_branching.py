@@ -251,14 +251,20 @@ def _solve(
     else:
         hopeless = np.zeros(len(owner), bool)
     hopeless |= away >= radius
-    found = nearest(part, sets, radius, order)
-    bound = np.maximum(found.lower, away)
+    hope = np.flatnonzero(~hopeless)
+    if not len(hope):
+        return
+    sets = tuple(side[hope] for side in sets)
+    found = nearest(part.take(hope), sets, radius[hope], order)
+    bound = np.maximum(found.lower, away[hope])
     if parent is not None:
-        bound = np.maximum(bound, parent)
+        bound = np.maximum(bound, parent[hope])
     step = np.where(np.isfinite(found.step), found.step, 0.0)
-    for place in np.flatnonzero(~hopeless & (bound < radius)):
-        lane = owner[place]
-        trees.push(int(lane), float(bound[place]), low[place], high[place], step[place])
+    for place in np.flatnonzero(bound < radius[hope]):
+        node = hope[place]
+        trees.push(
+            int(owner[node]), float(bound[place]), low[node], high[node], step[place]
+        )
 
 
 def _narrowed(

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int, Shaped
 
@@ -62,14 +61,7 @@ def margins(
             padded[: len(points)] = points
         names = np.resize(labels[rows] if len(rows) else labels[:1], height)
         with jax.enable_x64(True):
-            found = _margins(
-                arrays,
-                activation,
-                normalise,
-                readout,
-                jnp.asarray(padded),
-                jnp.asarray(names),
-            )
+            found = _margins(arrays, activation, normalise, readout, padded, names)
             return np.asarray(found)[: len(points)]
 
     return forward

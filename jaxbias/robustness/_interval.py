@@ -17,7 +17,7 @@ from jaxbias.robustness._lanes import Lanes
 from jaxbias.robustness._lower import METHODS, reduced, root_bounds
 from jaxbias.robustness._problems import Prepared
 from jaxbias.robustness._radius import TIES, Radius
-from jaxbias.robustness._reading import Reading, combine, problems
+from jaxbias.robustness._reading import Reading, combine, problems, undecided
 from jaxbias.robustness._relaxations import closed_bounds
 from jaxbias.robustness._relinearised import relinearised
 from jaxbias.robustness._tight import descend, relaxed
@@ -32,6 +32,7 @@ _FAR = 4.0
 # Ends this much longer than a perturbation of the thinned network are looked at again.
 _SETTLED = 1.001
 _BEYOND = 1e-14
+_CONVEX = METHODS.index("convex relaxation")
 
 
 @dataclass(frozen=True)
@@ -170,23 +171,63 @@ def _certify(
     bounds = np.concatenate([root[None], closed_bounds(small, root, reach, order)])
     lower, method = bounds.max(0), bounds.argmax(0)
     nodes = np.zeros(lanes.count, int)
-
     if options.effort != "bounds":
-        offer = _offering(case, rows, small, "relaxation")
-        _polish(case, rows, small, reach, order)
-        solved = relaxed(small, lower, reach, order)
-        convex = METHODS.index("convex relaxation")
-        method = np.where(solved.lower > lower, convex, method)
-        lower = solved.lower
-        offer(np.arange(small.count), descend(small, solved.step, reach, order).step)
-    if options.effort == "exact":
-        lower, method, nodes = _exact(
-            case, rows, lanes, lower, method, reach_of(), options
-        )
+        fresh = np.ones(lanes.count, bool)
+        # One own class before the others: each alone may rule a rival out.
+        for leaders in (True, False):
+            enough = (1 - options.budget.gap) * reach_of()
+            wanted = undecided(lanes, lower, enough, leaders)
+            chosen = np.flatnonzero(wanted & fresh)
+            fresh[chosen] = False
+            if len(chosen):
+                lower[chosen], method[chosen], nodes[chosen] = _refine(
+                    case,
+                    rows,
+                    lanes.take(chosen),
+                    small.take(chosen),
+                    (lower[chosen], method[chosen], reach[chosen]),
+                    options,
+                )
     radius, decides = combine(lanes, lower)
     names = np.array(METHODS, dtype=object)[method[decides]]
     total = np.bincount(lanes.point, nodes, minlength=len(rows)).astype(int)
     return radius, names, total
+
+
+def _refine(
+    case: Case,
+    rows: np.ndarray,
+    lanes: Lanes,
+    small: Lanes,
+    known: tuple[np.ndarray, np.ndarray, np.ndarray],
+    options: Options,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Lower ends of lanes by relaxations and trees, what proves them, and nodes used.
+
+    ``known`` are lower ends, their methods and the reach of ``small``.
+    """
+    lower, method, reach = known
+    order, exact = options.order, options.effort == "exact"
+    nodes = np.zeros(lanes.count, int)
+    upper = lambda: np.minimum(case.ends.upper[rows][lanes.point] * (1 + 1e-9), reach)
+    _polish(case, rows, small, reach, order)
+    # The tree repeats the first round and seldom leaves the others to do.
+    solved = relaxed(small, lower, reach, order, *([1] if exact else []))
+    method = np.where(solved.lower > lower, _CONVEX, method)
+    lower = solved.lower
+    found = descend(small, solved.step, reach, order)
+    _offering(case, rows, small, "relaxation")(np.arange(small.count), found.step)
+    if exact:
+        lower, method, nodes = _exact(
+            case, rows, lanes, lower, method, upper(), options
+        )
+        open_ = lower < (1 - 2 * max(options.budget.gap, _integer.LEAST_GAP)) * upper()
+        left = np.flatnonzero(open_)
+        if len(left):
+            again = relaxed(small.take(left), lower[left], upper()[left], order)
+            method[left] = np.where(again.lower > lower[left], _CONVEX, method[left])
+            lower[left] = again.lower
+    return lower, method, nodes
 
 
 def _offering(case: Case, rows: np.ndarray, small: Lanes, source: str):

@@ -172,11 +172,12 @@ def solve(
     found = []
     for start in range(0, count, chunk):
         lanes = np.minimum(np.arange(start, start + chunk), count - 1)
-        one = lambda array, lanes=lanes: array if len(array) < count else array[lanes]
+        one = lambda array, lanes=lanes: np.asarray(
+            array if len(array) < count else array[lanes], float
+        )
         part = _padded(Problem(*map(one, problem)))
         with jax.enable_x64(True):
-            arrays = Problem(*(jnp.asarray(a, jnp.float64) for a in part))
-            done = attack_many(arrays, activation, order, search, block)
+            done = attack_many(part, activation, order, search, block)
             found.append(Found(*map(np.asarray, done)))
     coordinates, *rest = (np.concatenate(field) for field in zip(*found, strict=True))
     if order == 2:

@@ -115,17 +115,44 @@ def combine(
     lanes: Lanes, lower: Float[np.ndarray, " lane"]
 ) -> tuple[Float[np.ndarray, " sample"], Int[np.ndarray, " sample"]]:
     """The certified radius of every point, and the lane that decides it."""
-    # The largest over own classes, for every rival.
-    order = np.lexsort((lower, lanes.rival, lanes.point))
-    point, rival = lanes.point[order], lanes.rival[order]
-    last = np.ones(len(order), bool)
-    last[:-1] = (point[1:] != point[:-1]) | (rival[1:] != rival[:-1])
-    best = order[last]
+    best = np.flatnonzero(_leads(lanes, lower))
     # Then the least over rivals.
     order = best[np.lexsort((-lower[best], lanes.point[best]))]
     decides = np.zeros(lanes.point.max() + 1, int)
     decides[lanes.point[order]] = order
     return lower[decides], decides
+
+
+def undecided(
+    lanes: Lanes,
+    lower: Float[np.ndarray, " lane"],
+    enough: Float[np.ndarray, " lane"],
+    leaders: bool,
+) -> Bool[np.ndarray, " lane"]:
+    """Lanes that may still raise their point's radius to what is enough for it.
+
+    A rival is ruled out by one own class; ``leaders`` asks only for the one whose bound
+    is largest so far.
+    """
+    best = _leads(lanes, lower)
+    width = int(lanes.rival.max()) + 1
+    duel = lanes.point * width + lanes.rival
+    short = np.zeros(int(duel.max()) + 1, bool)
+    short[duel[best]] = lower[best] < enough[best]
+    return short[duel] & best if leaders else short[duel]
+
+
+def _leads(
+    lanes: Lanes, lower: Float[np.ndarray, " lane"]
+) -> Bool[np.ndarray, " lane"]:
+    """The lane of the largest bound over own classes, for every point and rival."""
+    order = np.lexsort((lower, lanes.rival, lanes.point))
+    point, rival = lanes.point[order], lanes.rival[order]
+    last = np.ones(len(order), bool)
+    last[:-1] = (point[1:] != point[:-1]) | (rival[1:] != rival[:-1])
+    leads = np.zeros(len(order), bool)
+    leads[order[last]] = True
+    return leads
 
 
 def _one_neuron_a_class(form: NormalForm) -> bool:

@@ -18,6 +18,7 @@ from jaxbias.robustness._projection import Projection
 from jaxbias.robustness._reduction import dual_lengths
 
 _ROUNDS, _DESCENTS = 8, 4
+_STILL = 1e-9
 
 
 class Tight(NamedTuple):
@@ -32,6 +33,7 @@ def relaxed(
     known: Float[np.ndarray, " lane"],
     reach: Float[np.ndarray, " lane"],
     order: float | int,
+    rounds: int = _ROUNDS,
 ) -> Tight:
     """Certified radii by relaxations over balls, at least ``known``."""
     lower = known.copy()
@@ -39,7 +41,7 @@ def relaxed(
     trial = reach.copy()
     step = np.zeros((lanes.count, lanes.rows.shape[1]))
     swing = dual_lengths(lanes.rows, order) * (1 + 1e-12)
-    for round_ in range(_ROUNDS):
+    for round_ in range(rounds):
         active = np.flatnonzero(lower < high * (1 - 1e-6))
         if not len(active):
             break
@@ -66,9 +68,19 @@ def descend(
     rounds: int = _DESCENTS,
 ) -> Projection:
     """Nearest points of the sets of broken points, relinearised a few times."""
+    steps, lower = steps.copy(), np.zeros(lanes.count)
+    closed = np.full(lanes.count, np.inf)
+    moving = np.arange(lanes.count)
     for _ in range(rounds):
-        at = lanes.scores + steps @ lanes.rows.T
-        found = nearest(lanes, tangent_sets(lanes, at), reach, order)
+        part, before = lanes.take(moving), steps[moving]
+        at = part.scores + before @ part.rows.T
+        found = nearest(part, tangent_sets(part, at), reach[moving], order)
         good = np.isfinite(found.step).all(1) & np.isfinite(found.closed)
-        steps = np.where(good[:, None], found.step, steps)
-    return Projection(found.lower, steps, found.closed)
+        lower[moving], closed[moving] = found.lower, found.closed
+        steps[moving[good]] = found.step[good]
+        # Where the step stays, so does the set.
+        apart = np.abs(found.step - before).max(1)
+        moving = moving[good & (apart > _STILL * np.abs(before).max(1))]
+        if not len(moving):
+            break
+    return Projection(lower, steps, closed)

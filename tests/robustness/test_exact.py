@@ -1,6 +1,7 @@
 """Exact and tight radii: closed forms, dense search, and two solvers."""
 
 import itertools
+from dataclasses import replace
 
 import jax.numpy as jnp
 import numpy as np
@@ -12,6 +13,9 @@ from jaxbias import InputError
 from jaxbias.networks import PReLU, ReLU, decoupled_network, mixture_network
 from jaxbias.networks.readouts import GroupArgmax, ProbabilitySum, SummedLogits
 from jaxbias.robustness import Budget, _branching, closed_form, radius
+from jaxbias.robustness._lanes import lanes_of
+from jaxbias.robustness._normal_form import normal_form
+from jaxbias.robustness._reading import combine, undecided
 
 POSITIVE, NEGATIVE = 6, 4
 K = POSITIVE + NEGATIVE
@@ -190,6 +194,36 @@ def test_a_spent_budget_leaves_a_sound_interval():
     assert np.all(short.lower <= long.upper)
     assert np.all(long.lower <= short.upper)
     assert np.all(long.nodes[short.status == "gap"] > 1)
+
+
+def test_a_spent_budget_leaves_no_less_than_the_relaxations():
+    rng = np.random.default_rng(3)
+    for power in (1.0, 3.0):
+        net, points, labels = _random(rng, 2, 12, 6, power)
+        options = {"activation": PReLU(power)}
+        tight = radius(net, points, labels, effort="tight", **options)
+        short = radius(
+            net, points, labels, effort="exact", budget=Budget(nodes=1), **options
+        )
+        # Seven halvings of the first bracket, which ends at the witness.
+        halved = (tight.upper - tight.lower) / 2**7
+        assert np.all(short.lower >= tight.lower - halved)
+        assert np.all(short.nodes <= 1)
+
+
+def test_one_own_class_is_asked_for_each_rival():
+    net, points, labels = _random(np.random.default_rng(0), 2, 4, 2, 1.0)
+    form = normal_form(net, PReLU(1.0))
+    point = np.array([0, 0, 0, 0, 1, 1])
+    rival = np.array([2, 2, 3, 3, 2, 2])
+    lanes = lanes_of(form, points[:2], point, np.ones(6, int), None)
+    lanes = replace(lanes, rival=rival)
+    lower = np.array([0.1, 0.5, 0.9, 0.2, 0.3, 0.4])
+    enough = np.where(point == 0, 0.8, 0.4)
+    ask = lambda leaders: undecided(lanes, lower, enough, leaders).tolist()
+    assert ask(True) == [False, True, False, False, False, False]
+    assert ask(False) == [True, True, False, False, False, False]
+    assert np.array_equal(combine(lanes, lower)[0], [0.5, 0.4])
 
 
 def test_a_tree_with_nothing_left_to_split_is_done(monkeypatch):
