@@ -37,6 +37,9 @@ _GROUPS = {
     "readout_searches": "jaxbias.verification.evidence_readout_searches",
     "readout_samples": "jaxbias.verification.evidence_readout_samples",
     "reported": "jaxbias.verification.evidence_reported",
+    "averaging": "jaxbias.verification.evidence_averaging",
+    "least_norm": "jaxbias.verification.evidence_least_norm",
+    "trained_readouts": "jaxbias.verification.evidence_trained_readouts",
 }
 _COMPUTATIONS: dict[str, tuple[Callable[..., Mapping[str, Any]], dict]] = {}
 

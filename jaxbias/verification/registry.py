@@ -7,6 +7,8 @@ from functools import cache
 from jaxbias._checks import InputError
 from jaxbias.theory import (
     averaged_radii,
+    averaging_growth,
+    averaging_structure,
     centre_radii,
     clean_accuracy,
     close_networks,
@@ -39,6 +41,7 @@ from jaxbias.theory import (
     supervision,
     trained,
     trained_limits,
+    trained_readouts,
     two_averages,
 )
 from jaxbias.theory._claim import Claim
@@ -79,6 +82,9 @@ _MODULES = (
     decoupled_radii,
     readout_accuracy,
     reported_curves,
+    averaging_growth,
+    averaging_structure,
+    trained_readouts,
 )
 
 
