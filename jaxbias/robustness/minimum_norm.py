@@ -34,6 +34,9 @@ from jaxbias.robustness.starts import Starts, starts
 
 # How far past the iterate, and how far before it, the boundary is linearised.
 _PUSH, _PULL = 1e-3, 1e-4
+# The least improvement that counts, in units of rounding, and the rate below which a
+# descent has nothing to gain: the share of a step left after nine failures.
+_GAIN, _STILL = 8, 1e-3
 
 
 @dataclass(frozen=True)
@@ -123,8 +126,10 @@ def _descend(
         activation,
     )
 
-    def step(_, state: tuple[_Broken, Array]):
-        now, rate = state
+    least = 1 - _GAIN * jnp.finfo(best.length.dtype).eps
+
+    def step(state: tuple[_Broken, Array, Array]):
+        now, rate, count = state
         # Just before the boundary: beyond it the network may be 0 and have no slope.
         inside = (1 - _PULL) * now.shift
         value, slope = value_of(inside)
@@ -137,7 +142,7 @@ def _descend(
         safe = jnp.where(finite, reached, jnp.ones_like(reached))
         most = jnp.where(finite, now.length / safe, jnp.ones_like(reached))
         share = cross(problem, shift, activation, most, 8)
-        better = finite & (share * reached < now.length)
+        better = finite & (share * reached < least * now.length)
         scale = jnp.where(better, share, jnp.ones_like(share))
         keep = lambda new, old: jnp.where(better[:, None], scale[:, None] * new, old)
         shorter = _Broken(
@@ -145,10 +150,17 @@ def _descend(
             keep(shift, now.shift),
             jnp.where(better, share * reached, now.length),
         )
-        return shorter, jnp.where(better, jnp.minimum(1.5 * rate, 1.0), 0.5 * rate)
+        rate = jnp.where(better, jnp.minimum(1.5 * rate, 1.0), 0.5 * rate)
+        return shorter, rate, count + 1
+
+    def goes_on(state: tuple[_Broken, Array, Array]):
+        now, rate, count = state
+        moves = jnp.isfinite(now.length) & (rate > _STILL)
+        return (count < steps) & jnp.any(moves)
 
     rate = jnp.full(best.length.shape, 0.5, best.length.dtype)
-    return jax.lax.fori_loop(0, steps, step, (best, rate))[0]
+    start = (best, rate, jnp.zeros((), jnp.int32))
+    return jax.lax.while_loop(goes_on, step, start)[0]
 
 
 def _best(broken: _Broken, points: int, kept: int) -> tuple[_Broken, Array]:
