@@ -9,6 +9,11 @@ import itertools
 import numpy as np
 import xarray as xr
 
+from jaxbias.plots._averaging_frames import averaging_cosines as averaging_cosines
+from jaxbias.plots._averaging_frames import averaging_sweeps as averaging_sweeps
+from jaxbias.plots._averaging_frames import geometry as geometry
+from jaxbias.plots._averaging_frames import phase as phase
+from jaxbias.plots._averaging_frames import readout_accuracy as readout_accuracy
 from jaxbias.plots._class_frames import mnist as mnist
 from jaxbias.plots._class_frames import mnist_cosines as mnist_cosines
 from jaxbias.plots._early_frames import alignment as alignment

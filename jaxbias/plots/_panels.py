@@ -45,6 +45,7 @@ def unreachable(ax: Axes, ceiling: Mark, text: str) -> None:
         lw=0,
         zorder=0,
     )
-    middle = (np.sqrt(0.5) + ceiling.x[-1]) / 2
+    first = ceiling.x[np.argmax(ceiling.y < 1)]
+    middle = (first + ceiling.x[-1]) / 2
     height = (float(ceiling.y[-1]) + 1) / 2
     style.label(ax, middle, height, text, style.GREY, ha="center", zorder=1.5)

@@ -65,7 +65,46 @@ STUDIES = {
             "digits": "pReLU networks on handwritten digits, parity and ten classes: "
             "accuracy, stable rank of the features, robust accuracy.",
         },
-    )
+    ),
+    "feature_averaging": Study(
+        "Two labels make neurons average the clusters of a class, cluster labels make "
+        "them single clusters out; what either leaves of robustness (ICLR 2025).",
+        main=True,
+        figures={
+            "geometry": "Where three explicit networks stop being right, on planes "
+            "through the centre mu_1 (Fig. 1). Each plane holds the shortest steps "
+            "that break two of them; dashed circles are exact radii about mu_1, and "
+            "a network's circle touches its line where its own step ends. Nothing "
+            "that is right at mu_1 and mu_4 has a larger circle at both than the "
+            "outermost.",
+            "averaging_cosines": "Cosines of neurons to centres at the paper's size "
+            "(Fig. 2 a, b), with output weights 1/m of its text and 1 of its code. "
+            "Above the first seed, below every cosine of every seed and, as a line, "
+            "the closed form: 0.445 is perfect averaging of five centres, not a weak "
+            "alignment.",
+            "readout_accuracy": "Robust accuracy against l2 radius at the paper's size "
+            "(Fig. 3, left): exact radii of fresh samples, closed forms where there "
+            "are any, the paper's attack and its published points. Hatched: what no "
+            "classifier reaches; the attack on ten classes stands there because it "
+            "sees no gradient towards other clusters.",
+            "averaging_sweeps": "Cosines to own centres against everything that a "
+            "recipe holds. The spread at a large rate is that of the first step, "
+            "which later ones leave as it is; at a large start some neurons miss "
+            "some clusters.",
+            "phase": "Radius at the centres against the number of clusters k, half of "
+            "each label. Points are the median centres of seeds, dashes the least "
+            "centre of all, bars join ends that do not meet. Solid: closed forms of "
+            "ideal networks, 1/sqrt(k), 1/sqrt(2) and 1/sqrt(1 + k_-). Dotted: that of "
+            "sums with the small negative answers to other centres that training "
+            "leaves.",
+            "supervision_digits": "Two labels against all ten on handwritten digits: "
+            "robust accuracy, median radii, clean accuracy, one line or point a seed.",
+            "supervision_digits_cosines": "Cosines of the mean weights of groups of "
+            "neurons to the mean digits; framed: the group's own classes.",
+            "supervision_mnist": "The same on MNIST (size paper).",
+            "supervision_mnist_cosines": "The same cosines on MNIST (size paper).",
+        },
+    ),
 }
 
 

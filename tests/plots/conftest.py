@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import xarray as xr
+from averaging_tables import TABLES as AVERAGING_TABLES
 from class_tables import TABLES as CLASS_TABLES
 from early_tables import TABLES
 from model_tables import MODEL_TABLES
@@ -165,7 +166,7 @@ def _error_against_time():
 
 @pytest.fixture
 def tables():
-    builds = TABLES | CLASS_TABLES | MODEL_TABLES
+    builds = TABLES | AVERAGING_TABLES | CLASS_TABLES | MODEL_TABLES
     made = {kind: build() for kind, build in builds.items()}
     made |= {
         "contributions": _by_training(_contributions(), "contribution"),

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from jaxbias.verification import _averaging_runs as averaging
+from jaxbias.verification import verify
 from jaxbias.verification.evidence_averaging import (
     decomposition,
     first_step,
@@ -154,3 +155,11 @@ def test_longer_steps_leave_fewer_points_right():
         assert found[name][-1] == 0
     assert np.all(found["both"] <= found["left"])
     assert found["right"] >= found["left"][0]
+
+
+def test_the_quicker_claims_are_as_expected_and_refuse_their_decoys():
+    names = ("first-step-uniform", "weight-decomposition", "bias-decomposition")
+    names += ("no-averaging-without-noise", "frozen-differences")
+    found = verify([f"jaxbias/{name}" for name in names], teeth=True)
+    assert {v.claim.id: v.verdict for v in found if not v.as_expected} == {}
+    assert all(v.teeth for v in found)

@@ -25,6 +25,8 @@ def without_training(claim) -> bool:
         "images",
         "convergence",
         "descent",
+        "averaging",
+        "trained_readouts",
     )
 
 

@@ -1,0 +1,288 @@
+"""The study of feature averaging at toy sizes, and its pieces against closed forms."""
+
+import json
+import types
+from dataclasses import replace
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import xarray as xr
+
+from jaxbias._checks import InputError
+from jaxbias.networks.activations import ReLU
+from jaxbias.networks.decoupling import decoupled_network
+from jaxbias.networks.readouts import SummedLogits
+from jaxbias.networks.weights import Weights
+from jaxbias.results import open as open_results
+from jaxbias.results import spec_hash
+from jaxbias.robustness import radius
+from jaxbias.studies import STUDIES, feature_averaging
+from jaxbias.studies import _averaging_laws as laws
+from jaxbias.studies._averaging_planes import attacks, planes
+from jaxbias.studies._averaging_runs import Recipe, fresh_points, train
+from jaxbias.studies._averaging_scans import Scans, sweeps
+from jaxbias.studies._averaging_words import images, ratios
+from jaxbias.studies._supervised import MNIST, Supervision
+from jaxbias.verification import _readout_networks as explicit
+
+SMALL = Recipe(256, 4, 2, 20, 2, 0.1 * 2 * 4 / 256, 60)
+TOY = feature_averaging.Settings(
+    clusters=3,
+    positive=2,
+    grid=21,
+    recipe=SMALL,
+    seeds=2,
+    attacked=1,
+    points=12,
+    largest=16.0,
+    budgets=(4.0, 8.0, 12.0, 16.0),
+    attack_steps=3,
+    scans=Scans(
+        base=SMALL,
+        paces=(0.1, 1.0),
+        deviations=(1e-5,),
+        counts=(4,),
+        dims=(256,),
+        samples=(20,),
+        seeds=2,
+    ),
+    pictures=(
+        Supervision(epochs=2, width=12, points=10, budgets=2, steps=2, largest=1.0),
+    ),
+)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    path = tmp_path_factory.mktemp("figures") / "feature_averaging"
+    calls = []
+    row = {"claim": "a/b", "verdict": "holds", "expected": "holds"}
+    verdict = types.SimpleNamespace(row=lambda: row)
+    with pytest.MonkeyPatch.context() as patch:
+        # The claims have tests of their own; here only their rows are needed.
+        patch.setattr(feature_averaging, "verify", lambda *_, **__: [verdict])
+        report = feature_averaging.run_settings(
+            TOY, "paper", path, lambda *call: calls.append(call)
+        )
+    return report, path, calls
+
+
+def table(finished, name):
+    return open_results(finished[1] / "data" / f"{name}.nc")
+
+
+def test_a_run_leaves_every_figure_with_its_data_and_names_it(finished):
+    report, path, calls = finished
+    assert report.failed == 0
+    # MNIST is not of size quick, since its files may be missing.
+    names = {n for n in STUDIES["feature_averaging"].figures if "mnist" not in n}
+    assert {p.stem for p in report.figures} == names
+    for name in names:
+        for file in (f"{name}.pdf", f"{name}.png", f"data/{name}.nc"):
+            assert (path / file).stat().st_size > 0
+    assert json.loads((path / "verdicts.json").read_text()) == report.rows
+    page = (path / "README.md").read_text()
+    assert all(f"![{name}]({name}.png)" in page for name in names)
+    assert "| a/b | holds | holds |" in page
+    assert "nan" not in page
+    assert all(0 <= done < total for done, total, _ in calls)
+    assert sum(done == total - 1 for done, total, _ in calls) == 3
+
+
+def test_certified_upper_and_attack_are_in_this_order(finished):
+    data = table(finished, "readout_accuracy")
+    lower, upper = (data.accuracy.sel(end=end) for end in ("certified", "upper"))
+    assert (lower <= upper).all()
+    at = upper.sel(radius=data.budget, method="nearest").drop_vars("radius")
+    assert (data.attack >= at).all(), "no attack takes more than exact radii leave"
+    assert float(data.closed.min()) == 1.0
+    assert float(upper.isel(radius=0).min()) == 1.0
+    assert (np.diff(upper.values, axis=-1) <= 0).all()
+    assert (upper <= data.ceiling + 0.25).all()
+
+
+def test_max_withstands_more_than_sums_and_sums_more_than_averages(finished):
+    median = table(finished, "readout_accuracy").median_radius.sel(end="upper")
+    ranked = [median.sel(readout=name).values for name in ("max", "sum", "averaged")]
+    assert (ranked[0] > 1.05 * ranked[1]).all()
+    assert (ranked[1] > 1.05 * ranked[2]).all()
+    data = table(finished, "phase")
+    middle = [data.middle.sel(readout=name) for name in ("max", "sum", "averaged")]
+    assert (middle[0] > 1.1 * middle[1]).all()
+    assert (middle[1] > 1.1 * middle[2]).all()
+
+
+def test_radii_at_the_centres_follow_the_closed_forms(finished):
+    data = table(finished, "phase")
+    least, upper = (data.radius.sel(end=end) for end in ("certified", "upper"))
+    np.testing.assert_allclose(least, upper, rtol=1e-5)
+    assert (upper <= data.middle + 1e-12).all()
+    # 20 samples a cluster cost a factor 1/sqrt(1.05).
+    shrunk = data.ideal.sel(clusters=4) / np.sqrt(1.05)
+    middle = data.middle.sel(clusters=4).median("seed")
+    for name in ("averaged", "max"):
+        found, law = (one.sel(readout=name) for one in (middle, shrunk))
+        np.testing.assert_allclose(found, law, rtol=0.03)
+    summed = middle.sel(readout="sum")
+    assert float(summed) > 1.02 * float(shrunk.sel(readout="sum"))
+    np.testing.assert_allclose(summed, data.tails.median(), rtol=0.03)
+
+
+def test_cosines_are_those_of_averages_and_of_single_centres(finished):
+    data = table(finished, "averaging_cosines")
+    for training, count in (("labels", 2), ("clusters", 1)):
+        part = data.sel(training=training).dropna("neuron", how="all")
+        own = part.own.values > 0
+        assert (own.sum(axis=1) == count).all()
+        cosine = part.cosine.values[:, own]
+        assert abs(cosine.mean() - laws.averaged_cosine(count, 20)) < 0.02
+        assert np.abs(part.cosine.values[:, ~own]).max() < 0.2
+        np.testing.assert_allclose(part.predicted, laws.averaged_cosine(count, 20))
+    # Descent of larger output weights moves more in its first, uneven step.
+    wide = data.cosine.where(data.own > 0).std(("seed", "neuron", "cluster"))
+    assert float(wide.sel(training="labels, size 1")) > 1.3 * float(
+        wide.sel(training="labels")
+    )
+
+
+def test_scans_meet_the_closed_form_and_spread_with_the_rate(finished):
+    data = table(finished, "averaging_sweeps")
+    middle = data.cosine.sel(quantile=0.5).median("seed")
+    np.testing.assert_allclose(middle, data.predicted.sel(quantile=0.5), rtol=0.03)
+    rates = data.sel(axis="rate")
+    spread = (rates.cosine.sel(quantile=1) - rates.cosine.sel(quantile=0)).min("seed")
+    assert float(spread[1]) > 1.5 * float(spread[0])
+    assert data.value.sel(axis="clusters").values[0] == 4.0
+    assert np.isnan(data.value.sel(axis="dim").values[1])
+
+
+def test_parts_of_longer_sizes_are_kept_and_used_again(finished, monkeypatch):
+    cells = finished[1] / "cells"
+    # Two recipes of cosines (the base one stands in every scan), radii of two
+    # trainings, and the robust accuracies.
+    assert len(list(cells.glob("*.nc"))) == 5
+    monkeypatch.setattr("jaxbias.studies._averaging_scans.train", None)
+    again = sweeps(
+        TOY.scans, root=feature_averaging.NAME, cells=cells, tick=lambda _: None
+    )
+    kept = table(finished, "averaging_sweeps")
+    np.testing.assert_array_equal(again.cosine, kept.cosine)
+
+
+def test_a_missing_data_set_is_found_out_before_anything_is_computed(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setenv("JAXBIAS_DATA", str(tmp_path / "nowhere"))
+    called = []
+    with pytest.raises(InputError, match="nowhere"):
+        feature_averaging.run_settings(
+            replace(TOY, pictures=(MNIST,)),
+            "paper",
+            tmp_path / "out",
+            lambda *call: called.append(call),
+        )
+    assert not called
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("size", feature_averaging.SIZES)
+def test_settings_of_every_size_are_the_papers(size):
+    settings = feature_averaging.SIZES[size]
+    assert len(spec_hash(settings)) == 16
+    assert settings.recipe == Recipe(3072, 10, 5, 100, 5, 1e-3, 100, 1e-5)
+    assert settings.points == 1000
+    assert any(one.data == "mnist" for one in settings.pictures) == (size != "quick")
+    for count in settings.scans.counts:
+        assert settings.scans.recipe("clusters", count).positive == count // 2
+
+
+def test_planes_hold_the_shortest_steps_and_their_circles_touch():
+    data = planes(3, 5, 41)
+    np.testing.assert_allclose(data.radius, data.ideal, rtol=1e-6)
+    for readout, step in attacks(3, 5).items():
+        length = float(data.ideal.sel(readout=readout))
+        assert np.linalg.norm(step) == pytest.approx(length)
+        here = data.attack.sel(readout=readout).dropna("plane")
+        assert here.sizes["plane"] == 2
+        np.testing.assert_allclose(np.linalg.norm(here, axis=1), length)
+        # Nothing within the circle is wrong, on any plane.
+        inside = data.x**2 + data.y**2 < (0.999 * length) ** 2
+        assert (data.margin.sel(readout=readout).where(inside, 1.0) > 0).all()
+    assert np.isfinite(data.centre.sel(cluster=[2, 3, 5])).sum() == 0
+
+
+def test_a_seed_has_the_same_clusters_in_every_training():
+    two, all_ = (train(SMALL, name, 3, root="r") for name in ("labels", "clusters"))
+    np.testing.assert_array_equal(two.centres, all_.centres)
+    points, labels, clusters = fresh_points(SMALL, two, 8, 3, root="r")
+    again, *_ = fresh_points(SMALL, all_, 8, 3, root="r")
+    np.testing.assert_array_equal(points, again)
+    np.testing.assert_array_equal(labels, np.where(clusters < 2, 1, -1))
+    assert np.isfinite(two.cosines).all()
+    assert two.finished
+
+
+@pytest.mark.parametrize("tail", [0.0, 0.01, 0.03])
+def test_sums_with_tails_have_the_radius_of_the_network_they_describe(tail):
+    count, own = 6, 3
+    hidden = (1 + tail) * np.eye(count) - tail
+    readout = explicit.decoupled(np.eye(count), own, "summed logits")
+    lower, upper = explicit.radii(readout._replace(hidden=hidden), np.eye(count)[:1], 1)
+    want = laws.summed_with_tails(own, count - own, tail, 10**9)
+    assert lower[0] * (1 - 1e-6) <= want <= upper[0] * (1 + 1e-6)
+    if not tail:
+        assert want == pytest.approx((1 + count - own) ** -0.5)
+
+
+def test_images_say_where_cluster_labels_help_and_hurt(finished):
+    data = table(finished, "supervision_digits")
+    better = data.copy(deep=True)
+    better.median_radius[:] = np.array([1.0, 1.5, 0.8])[None, :, None, None]
+    lines = images(better)
+    assert len(lines) == 2
+    for line in lines:
+        assert "by the largest output 1.50 [1.50, 1.50]" in line
+        assert "largest output, cluster labels raised the median radius on" in line
+        assert "sums of outputs, cluster labels lowered the median" in line
+    better.median_radius[:, 1, :, 0] = 0.9
+    assert "did not move the median radius one way" in images(better)[0]
+
+
+def test_the_page_says_slopes_and_what_is_not_settled():
+    counts = np.array([2, 8, 32])
+    middle = np.stack([counts**-0.5, counts**0.0, counts**-0.25])[:, None]
+    ends = np.stack([0.9 * middle, middle], axis=1)
+    ends[1, :, 0, -1] = 0.0
+    data = xr.Dataset(
+        {
+            "radius": (("readout", "end", "seed", "clusters"), ends),
+            "middle": (("readout", "seed", "clusters"), middle),
+        },
+        {
+            "readout": ["averaged", "max", "sum"],
+            "end": ["certified", "upper"],
+            "clusters": counts,
+        },
+    )
+    [line] = ratios(data)
+    assert "averaged -0.500, max 0.000, sum -0.250" in line.replace("-0.000", "0.000")
+    assert "k = 2, 8, 32 there are bounds only" in line
+    assert "up to 10 %" in line
+    assert "At k = 32 1 of 1 networks" in line
+
+
+def test_explicit_networks_agree_with_the_library_s_radius():
+    centres = jnp.eye(5)
+    weights, _ = decoupled_network(centres)
+    assert isinstance(weights, Weights)
+    found = radius(
+        weights,
+        np.eye(5)[:1],
+        np.ones(1),
+        activation=ReLU(),
+        effort="exact",
+        readout=SummedLogits((1, 1, 1, -1, -1)),
+    )
+    want = planes(3, 5, 3).radius.sel(readout="sum")
+    np.testing.assert_allclose(found.upper[0], want, rtol=1e-5)
