@@ -254,7 +254,7 @@ def _solve(
     hope = np.flatnonzero(~hopeless)
     if not len(hope):
         return
-    sets = tuple(side[hope] for side in sets)
+    sets = (sets[0][hope], sets[1][hope])
     found = nearest(part.take(hope), sets, radius[hope], order)
     bound = np.maximum(found.lower, away[hope])
     if parent is not None:

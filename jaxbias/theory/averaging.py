@@ -73,7 +73,8 @@ def margin_limit(
 
     def root(total: float) -> float:
         lack = lambda z: math.exp(z) + rivals * z - 1 - total
-        return float(optimize.brentq(lack, 0.0, math.log1p(total) + 1.0, xtol=1e-14))
+        ends = (0.0, math.log1p(total) + 1.0)
+        return optimize.root_scalar(lack, bracket=ends, xtol=1e-14).root
 
     return np.array([root(rivals * rate * float(time)) for time in times])
 

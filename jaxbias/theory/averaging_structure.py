@@ -112,8 +112,8 @@ def _cosine(_: Setting, **altered) -> dict:
 def _judge_constant(arrays, prediction, remainder, alpha):
     del remainder
     level = alpha / len(arrays["other"])
-    ends = np.array([mean_interval(row, level) for row in arrays["other"]])
-    return judge_interval(*ends.T, prediction["middle"], prediction["width"])
+    low, high = np.array([mean_interval(row, level) for row in arrays["other"]]).T
+    return judge_interval(low, high, prediction["middle"], prediction["width"])
 
 
 def _judge_starts(arrays, prediction, remainder, alpha):

@@ -109,8 +109,8 @@ def _judge_minority(arrays, prediction, remainder, alpha):
     first, last = arrays["upper"][0], arrays["upper"][-1]
     ratio = np.stack([first[:, 0] / first[:, 1], last[:, 1] / last[:, 0]])
     ratio = ratio ** prediction["sense"]
-    ends = np.array([mean_interval(row, alpha / 2) for row in ratio])
-    return judge_at_least(*ends.T, prediction["value"])
+    low, high = np.array([mean_interval(row, alpha / 2) for row in ratio]).T
+    return judge_at_least(low, high, prediction["value"])
 
 
 def _judge_max(arrays, prediction, remainder, alpha):
@@ -172,8 +172,8 @@ def _judge_directions(arrays, prediction, remainder, alpha):
         int(arrays["left"][prediction["own"]]),
         wrong,
     ]
-    ends = np.array([proportion(count, total, level) for count in counts])
-    return judge_at_most(*ends.T, prediction["value"])
+    low, high = np.array([proportion(count, total, level) for count in counts]).T
+    return judge_at_most(low, high, prediction["value"])
 
 
 CLAIMS = (

@@ -1,6 +1,5 @@
 """Full-batch descent on cluster mixtures, several seeds of one cell at a time."""
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -59,6 +58,19 @@ class Runs(NamedTuple):
         return jax.tree.map(lambda a: a[seed], self.finals)
 
 
+def mixture_of(cell: Mapping[str, Any]) -> ClusterMixture:
+    """The data model of a cell."""
+    return ClusterMixture(
+        cell["dim"],
+        cell["clusters"],
+        cell.get("positive", cell["clusters"] // 2),
+        noise=cell.get("noise", 1.0),
+        norms=cell.get("norms", 1.0),
+        shares=cell.get("shares"),
+        rotated=True,
+    )
+
+
 def flow_of(cell: Mapping[str, Any]) -> GradientFlow:
     """The problem of a cell: the keys of ``SMALL`` and what departs from the paper."""
     clusters, classes = cell["clusters"], cell.get("classes", False)
@@ -71,17 +83,8 @@ def flow_of(cell: Mapping[str, Any]) -> GradientFlow:
         output_size=cell.get("size"),
         hidden_bias=cell.get("bias", not classes),
     )
-    data = ClusterMixture(
-        cell["dim"],
-        clusters,
-        cell.get("positive", clusters // 2),
-        noise=cell.get("noise", 1.0),
-        norms=cell.get("norms", 1.0),
-        shares=cell.get("shares"),
-        rotated=True,
-    )
     loss = losses.cross_entropy if classes else losses.logistic
-    return GradientFlow(network, data, cell["per"] * clusters, loss)
+    return GradientFlow(network, mixture_of(cell), cell["per"] * clusters, loss)
 
 
 def learning_rate(cell: Mapping[str, Any]) -> float:
@@ -156,9 +159,5 @@ def fresh(cell: Mapping[str, Any], runs: Runs, seed: int, points: int, root: int
     """New samples about the centres of a seed."""
     centres = jnp.asarray(runs.centres[seed], jnp.float32)
     key = run_key(f"ledger-{root}", seed, "fresh")
-    return flow_of(cell).data.sample(points, key=key, dtype="float32", centres=centres)
-
-
-def unit_radius(cell: Mapping[str, Any]) -> float:
-    """``sqrt(d/k)``, the radius of the averaged network at its centres."""
-    return math.sqrt(cell["dim"] / cell["clusters"])
+    model = mixture_of(cell)
+    return model.sample(points, key=key, dtype="float32", centres=centres)
