@@ -101,8 +101,8 @@ STUDIES = {
             "robust accuracy, median radii, clean accuracy, one line or point a seed.",
             "supervision_digits_cosines": "Cosines of the mean weights of groups of "
             "neurons to the mean digits; framed: the group's own classes.",
-            "supervision_mnist": "The same on MNIST (size paper).",
-            "supervision_mnist_cosines": "The same cosines on MNIST (size paper).",
+            "supervision_mnist": "The same on MNIST, where its files are.",
+            "supervision_mnist_cosines": "The same cosines on MNIST.",
         },
     ),
 }

@@ -172,8 +172,8 @@ DIFFERS = (
     "published points at the radii of the drawn axis; moved by one step of its grid "
     "(+2) they would agree with an imperfect attack, which is our inference.",
     "Figures 2 (c, d) and 3 (right) use features of a CIFAR-10 network that we do not "
-    "have, and CIFAR-10 is not of this project. Handwritten digits (and MNIST at size "
-    "paper) stand in for them, and the networks are trained on pixels, with both "
+    "have, and CIFAR-10 is not of this project. Handwritten digits (and MNIST, where "
+    "its files are) stand in for them, and the networks are trained on pixels, in both "
     "layers, by Adam: a test of whether cluster labels help on images, not a "
     "reproduction of those panels.",
 )

@@ -85,6 +85,9 @@ class Supervision:
 
 DIGITS = Supervision()
 DIGITS_PAPER = Supervision(seeds=8, width=500, epochs=200, points=350, budgets=25)
+MNIST_QUICK = Supervision(
+    "mnist", width=200, epochs=3, points=200, largest=2.0, budgets=11
+)
 MNIST = Supervision(
     "mnist", width=500, epochs=51, batch=1000, points=500, largest=2.0, budgets=21
 )

@@ -5,12 +5,14 @@ by exact radii), scans of small ones, radii against the number of clusters, and 
 images with two labels or with all classes.
 """
 
+import os
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import xarray as xr
 
+from jaxbias.data.mnist import FOLDER as MNIST_FOLDER
 from jaxbias.dynamics.flow import GradientFlow
 from jaxbias.results import open as open_results
 from jaxbias.studies import STUDIES, Progress, StudyReport, _supervision
@@ -21,7 +23,13 @@ from jaxbias.studies._averaging_scans import Scans, parts, phase, sweeps
 from jaxbias.studies._averaging_words import DIFFERS, about, accuracies, images, ratios
 from jaxbias.studies._cells import cell
 from jaxbias.studies._report import Folder
-from jaxbias.studies._supervised import DIGITS, DIGITS_PAPER, MNIST, Supervision
+from jaxbias.studies._supervised import (
+    DIGITS,
+    DIGITS_PAPER,
+    MNIST,
+    MNIST_QUICK,
+    Supervision,
+)
 from jaxbias.studies._supervised import images as load_images
 from jaxbias.verification import verify
 
@@ -94,8 +102,14 @@ def sweep_flow() -> GradientFlow:
 
 
 def run(size: str, path: Path, progress: Progress) -> StudyReport:
-    """Compute and draw everything; see :func:`jaxbias.studies.run`."""
-    return run_settings(SIZES[size], size, path, progress)
+    """Compute and draw everything; see :func:`jaxbias.studies.run`.
+
+    MNIST is of size quick where its files are.
+    """
+    settings = SIZES[size]
+    if size == "quick" and os.environ.get(MNIST_FOLDER):
+        settings = replace(settings, pictures=(*settings.pictures, MNIST_QUICK))
+    return run_settings(settings, size, path, progress)
 
 
 def run_settings(

@@ -197,6 +197,19 @@ def test_settings_of_every_size_are_the_papers(size):
         assert settings.scans.recipe("clusters", count).positive == count // 2
 
 
+@pytest.mark.parametrize("there", [True, False])
+def test_mnist_joins_size_quick_where_its_files_are(there, tmp_path, monkeypatch):
+    monkeypatch.setenv("JAXBIAS_DATA", "somewhere" if there else "")
+    seen = []
+    monkeypatch.setattr(
+        feature_averaging, "run_settings", lambda settings, *_: seen.append(settings)
+    )
+    feature_averaging.run("quick", tmp_path, lambda *_: None)
+    [settings] = seen
+    names = [protocol.data for protocol in settings.pictures]
+    assert names == (["digits", "mnist"] if there else ["digits"])
+
+
 def test_planes_hold_the_shortest_steps_and_their_circles_touch():
     data = planes(3, 5, 41)
     np.testing.assert_allclose(data.radius, data.ideal, rtol=1e-6)
