@@ -6,6 +6,7 @@ import numpy as np
 
 from jaxbias.studies._averaging_runs import Recipe
 from jaxbias.theory import readout_radii
+from jaxbias.theory.averaging import margin_recursion, shrinkage
 
 #: Least, middle and largest of a block of cosines.
 QUANTILES = (0.0, 0.5, 1.0)
@@ -14,20 +15,10 @@ QUANTILES = (0.0, 0.5, 1.0)
 def own_margin(recipe: Recipe) -> float:
     r"""Margin at the centres of a network of two labels and output weights $1/m$.
 
-    $F\leftarrow F + \frac{\eta d}{mk}\,g_t/(1 + e^{F(1 + 1/n_j)})$ from 0, in which
-    $n_j$ counts the samples of a cluster; half of the neurons answer at the first step,
-    $g_0 = 1/2$, and all after it.
-
-    References:
-        derived here: of feature averaging, the dossier's section 3.2.
+    :func:`margin_recursion` at the rate $\eta d/(mk)$.
     """
     pace = recipe.rate * recipe.dim / (recipe.neurons * recipe.clusters)
-    margin, training = 0.0, 1 + 1 / recipe.each
-    for step in range(recipe.steps):
-        # Of the steps that overshoot, the exponential has nothing left to give.
-        push = 1 / (1 + math.exp(min(margin * training, 700.0)))
-        margin += pace * (0.5 if step == 0 else 1.0) * push
-    return margin
+    return float(margin_recursion(pace, [recipe.steps], recipe.each)[0])
 
 
 def own_cosines(recipe: Recipe) -> np.ndarray:
@@ -45,11 +36,6 @@ def own_cosines(recipe: Recipe) -> np.ndarray:
     )
     pace = recipe.rate * recipe.dim / (recipe.neurons * recipe.clusters)
     return np.array([size - pace / 4, size, size + pace / 4]) / norm
-
-
-def averaged_cosine(count: int, each: int) -> float:
-    r"""Cosine to a centre of the mean of ``count``: $1/\sqrt{k_s(1 + 1/n_j)}$."""
-    return 1 / math.sqrt(count * (1 + 1 / each))
 
 
 def ideal_radii(own: int, opposite: int) -> dict[str, float]:
@@ -89,7 +75,7 @@ def summed_with_tails(own: int, opposite: int, tail: float, each: int) -> float:
         rest = (own + opposite - 1 - on) * ((on - 1) * tail) ** 2
         slope = needed**2 + on * (1 - (on - 2) * tail) ** 2 + rest
         lengths.append(needed / math.sqrt(slope))
-    return min(lengths) / math.sqrt(1 + 1 / each)
+    return min(lengths) * shrinkage(each)
 
 
 def accuracies(recipe: Recipe, readout: str, at: np.ndarray) -> np.ndarray:
@@ -97,7 +83,7 @@ def accuracies(recipe: Recipe, readout: str, at: np.ndarray) -> np.ndarray:
 
     With $\sqrt{d/(1 + 1/n_j)}$ for $\sqrt d$, since noise in the weights costs radius.
     """
-    dim = recipe.dim / (1 + 1 / recipe.each)
+    dim = recipe.dim * shrinkage(recipe.each) ** 2
     positive, clusters = recipe.positive, recipe.clusters
     if readout == "sum":
         return np.full(len(at), np.nan)

@@ -22,6 +22,7 @@ from jaxbias.studies._averaging_runs import (
 from jaxbias.studies._classifiers import Tick
 from jaxbias.studies._threads import side_by_side
 from jaxbias.sweeps.keys import run_key
+from jaxbias.theory.averaging import own_cosine
 from jaxbias.verification.evidence_reported import CURVES as REPORTED
 
 Networks = dict[tuple[str, int], Trained]
@@ -70,7 +71,7 @@ def cosines(recipe: Recipe, networks: Networks) -> xr.Dataset:
             own[t, : len(mine)] = mine
             counts = mine.sum(axis=1).tolist()
             predicted[t, : len(mine)] = [
-                laws.averaged_cosine(count, recipe.each) for count in counts
+                own_cosine(count, 0, recipe.dim, recipe.each) for count in counts
             ]
     return xr.Dataset(
         {

@@ -53,7 +53,9 @@ def margin_recursion(
     steps, margin, found = _steps(times), 0.0, []
     for step in range(int(steps[-1])):
         gain = first if step == 0 else 1.0
-        margin += rate * gain * rivals / (rivals + math.exp(margin * (1 + 1 / per)))
+        # After a step that overshoots the exponential has nothing left to give.
+        growth = math.exp(min(margin * (1 + 1 / per), 700.0))
+        margin += rate * gain * rivals / (rivals + growth)
         if step + 1 in steps:
             found.append(margin)
     return np.array(found)

@@ -17,13 +17,14 @@ from jaxbias.networks.weights import Weights
 from jaxbias.results import open as open_results
 from jaxbias.results import spec_hash
 from jaxbias.robustness import radius
-from jaxbias.studies import STUDIES, feature_averaging
+from jaxbias.studies import STUDIES, StudyReport, feature_averaging
 from jaxbias.studies import _averaging_laws as laws
 from jaxbias.studies._averaging_planes import attacks, planes
 from jaxbias.studies._averaging_runs import Recipe, fresh_points, train
 from jaxbias.studies._averaging_scans import Scans, sweeps
 from jaxbias.studies._averaging_words import images, ratios
 from jaxbias.studies._supervised import MNIST, Supervision
+from jaxbias.theory.averaging import own_cosine
 from jaxbias.verification import _readout_networks as explicit
 
 SMALL = Recipe(256, 4, 2, 20, 2, 0.1 * 2 * 4 / 256, 60)
@@ -136,9 +137,9 @@ def test_cosines_are_those_of_averages_and_of_single_centres(finished):
         own = part.own.values > 0
         assert (own.sum(axis=1) == count).all()
         cosine = part.cosine.values[:, own]
-        assert abs(cosine.mean() - laws.averaged_cosine(count, 20)) < 0.02
+        assert abs(cosine.mean() - own_cosine(count, 0, 1, 20)) < 0.02
         assert np.abs(part.cosine.values[:, ~own]).max() < 0.2
-        np.testing.assert_allclose(part.predicted, laws.averaged_cosine(count, 20))
+        np.testing.assert_allclose(part.predicted, own_cosine(count, 0, 1, 20))
     # Descent of larger output weights moves more in its first, uneven step.
     wide = data.cosine.where(data.own > 0).std(("seed", "neuron", "cluster"))
     assert float(wide.sel(training="labels, size 1")) > 1.3 * float(
@@ -201,9 +202,12 @@ def test_settings_of_every_size_are_the_papers(size):
 def test_mnist_joins_size_quick_where_its_files_are(there, tmp_path, monkeypatch):
     monkeypatch.setenv("JAXBIAS_DATA", "somewhere" if there else "")
     seen = []
-    monkeypatch.setattr(
-        feature_averaging, "run_settings", lambda settings, *_: seen.append(settings)
-    )
+
+    def note(settings, *_):
+        seen.append(settings)
+        return StudyReport([], [], 0)
+
+    monkeypatch.setattr(feature_averaging, "run_settings", note)
     feature_averaging.run("quick", tmp_path, lambda *_: None)
     [settings] = seen
     names = [protocol.data for protocol in settings.pictures]
