@@ -16,7 +16,7 @@ import heapq
 import itertools
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -61,6 +61,18 @@ class Budget:
                 "the projections themselves are closed to about 1e-9",
                 "gap=1e-6",
             )
+
+    def less(self, nodes: int, began: float) -> "Budget":
+        """What is left after so many nodes and the time since then, one node at least.
+
+        Args:
+            nodes: already spent on a point.
+            began: by the monotonic clock.
+        """
+        seconds = self.seconds - (time.monotonic() - began)
+        return replace(
+            self, nodes=max(1, self.nodes - nodes), seconds=max(0.0, seconds)
+        )
 
 
 class _Trees:

@@ -1,7 +1,8 @@
 """From a network, points and an attack to intervals: the ends are moved together."""
 
 import math
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -172,7 +173,7 @@ def _certify(
     lower, method = bounds.max(0), bounds.argmax(0)
     nodes = np.zeros(lanes.count, int)
     if options.effort != "bounds":
-        fresh = np.ones(lanes.count, bool)
+        fresh, began = np.ones(lanes.count, bool), time.monotonic()
         # One own class before the others: each alone may rule a rival out.
         for leaders in (True, False):
             enough = (1 - options.budget.gap) * reach_of()
@@ -180,13 +181,14 @@ def _certify(
             chosen = np.flatnonzero(wanted & fresh)
             fresh[chosen] = False
             if len(chosen):
+                spent = np.bincount(lanes.point, nodes).max(initial=0)
                 lower[chosen], method[chosen], nodes[chosen] = _refine(
                     case,
                     rows,
                     lanes.take(chosen),
                     small.take(chosen),
                     (lower[chosen], method[chosen], reach[chosen]),
-                    options,
+                    replace(options, budget=options.budget.less(int(spent), began)),
                 )
     radius, decides = combine(lanes, lower)
     names = np.array(METHODS, dtype=object)[method[decides]]

@@ -1,6 +1,7 @@
 """Exact and tight radii: closed forms, dense search, and two solvers."""
 
 import itertools
+import time
 from dataclasses import replace
 
 import jax.numpy as jnp
@@ -209,6 +210,16 @@ def test_a_spent_budget_leaves_no_less_than_the_relaxations():
         halved = (tight.upper - tight.lower) / 2**7
         assert np.all(short.lower >= tight.lower - halved)
         assert np.all(short.nodes <= 1)
+
+
+def test_what_is_left_of_a_budget():
+    began = time.monotonic() - 5
+    left = Budget(nodes=10, seconds=60.0, gap=1e-4).less(4, began)
+    assert left.nodes == 6
+    assert 54 < left.seconds <= 55
+    assert left.gap == 1e-4
+    spent = Budget(nodes=10, seconds=1.0).less(99, began)
+    assert (spent.nodes, spent.seconds) == (1, 0.0)
 
 
 def test_one_own_class_is_asked_for_each_rival():
