@@ -31,15 +31,15 @@ def figure(data: xr.Dataset) -> Figure:
         ax.plot(
             [median.x[dominant - 1]], [median.y[dominant - 1]], "o", color=colour, ms=3
         )
-        # The upper curve is named above itself, the lower ones beside their mark.
+        # The upper curve is named above its mark, the lower ones between the curves.
         first = exponent == data.exponent.values[0]
-        spot = dominant // 2 if first else dominant - 1
         style.label(
             ax,
-            median.x[spot] + (0 if first else 0.03 * len(median.x)),
-            median.y[spot] * 5,
+            median.x[dominant - 1] + (0 if first else 0.03 * len(median.x)),
+            median.y[dominant - 1] * (120 if first else 0.06),
             f"{style.exponent_name(exponent)}: {dominant} dominant",
             colour,
+            ha="center" if first else "left",
         )
     for training in data.training.values[1:]:
         dashes, label = _DASHES[str(training)], style.TRAININGS[str(training)]
@@ -55,7 +55,7 @@ def figure(data: xr.Dataset) -> Figure:
     threshold = float(data.attrs["dominant"])
     style.guide(ax, threshold, "", axis="y")
     ax.text(
-        0.01 * data.sizes["neuron"],
+        0.3 * data.sizes["neuron"],
         threshold / 2,
         "dominant above",
         color=style.GREY,
