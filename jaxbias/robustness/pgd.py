@@ -20,6 +20,8 @@ from jaxbias.networks.weights import Weights, predict
 from jaxbias.robustness._inputs import check_order
 
 STABILISER = 1e-7
+# Points times radii in one product: enough for the processor, few for the memory.
+_ROWS = 2048
 
 
 def broken(
@@ -85,7 +87,9 @@ def broken(
     )
     scaled = normalise_inputs and activation.degree != 1
     plain = isinstance(readout, Score) and weights.hidden_bias is None and not scaled
-    if plain and power == 2:
+    # A step costs width^2 in the span of the neurons, 2 width x features outside.
+    width, features = weights.hidden.shape
+    if plain and power == 2 and width <= 2 * features:
         right = _right_in_span(*common)
     else:
         right = _right(*common, readout, power, normalise_inputs)
@@ -162,23 +166,6 @@ def _slopes(weights, activation, points, labels, readout, unit):
     return jnp.linalg.norm(jax.grad(loss)(points), axis=1)
 
 
-def _ascend(gradient, move, project, steps: int, start: Array) -> Array:
-    """The common loop, in whichever coordinates hold the perturbation."""
-
-    def body(_, now: Array) -> Array:
-        return project(now + move(gradient(now)))
-
-    return jax.lax.fori_loop(0, steps, body, start)
-
-
-def _move(square, size: Array):
-    def move(slope: Array) -> Array:
-        length = jnp.sqrt(jnp.maximum(square(slope), 0))
-        return size * slope / (length + STABILISER)[:, None]
-
-    return move
-
-
 def _shrink(lengths: Array, budget: Array) -> Array:
     safe = jnp.where(lengths > 0, lengths, jnp.ones_like(lengths))
     return jnp.where(lengths > budget, budget / safe, jnp.ones_like(lengths))
@@ -189,17 +176,19 @@ def _right(
     weights, activation, points, labels, budgets, steps, size, readout, power, unit
 ):
     margin, loss = _margin(weights, activation, labels, readout, unit)
-    square = lambda g: jnp.sum(g * g, axis=1)
+    length = lambda a: jnp.sqrt(jnp.sum(a * a, axis=1))
 
     def one(budget: Array) -> Array:
-        if math.isinf(power):
-            move = lambda g: size * jnp.sign(g)
-            project = lambda d: jnp.clip(d, -budget[:, None], budget[:, None])
-        else:
-            move = _move(square, size)
-            project = lambda d: d * _shrink(jnp.sqrt(square(d)), budget)[:, None]
-        slope = lambda d: jax.grad(loss)(points + d)
-        moved = _ascend(slope, move, project, steps, jnp.zeros_like(points))
+        def step(_, moved: Array) -> Array:
+            slope = jax.grad(loss)(points + moved)
+            if math.isinf(power):
+                moved = moved + size * jnp.sign(slope)
+                return jnp.clip(moved, -budget[:, None], budget[:, None])
+            rate = size / (length(slope) + STABILISER)
+            moved = moved + rate[:, None] * slope
+            return moved * _shrink(length(moved), budget)[:, None]
+
+        moved = jax.lax.fori_loop(0, steps, step, jnp.zeros_like(points))
         return margin(points + moved) > 0
 
     return jax.lax.map(one, budgets)
@@ -207,7 +196,11 @@ def _right(
 
 @functools.partial(jax.jit, static_argnames=("activation", "steps"))
 def _right_in_span(weights, activation, points, labels, budgets, steps, size):
-    r"""The same iteration on $\delta = U^T c$: gradients never leave the span."""
+    r"""The same iteration on $\delta = U^T c$: gradients never leave the span.
+
+    With $s = U U^T c$ carried along, a step is one product with the Gram matrix: it
+    moves s, and $|\delta|^2 = \langle c, s\rangle$, $|g|^2$ likewise.
+    """
     norms = weights.norms()
     unit = jnp.where(norms > 0, norms, jnp.ones_like(norms))
     rows = weights.hidden / unit[:, None]
@@ -217,31 +210,29 @@ def _right_in_span(weights, activation, points, labels, budgets, steps, size):
     clean = jnp.matmul(points, rows.T, precision="highest")
     bias = 0.0 if weights.output_bias is None else weights.output_bias
     inner = lambda a: jnp.matmul(a, gram, precision="highest")
+    length = lambda a, b: jnp.sqrt(jnp.maximum(jnp.sum(a * b, axis=-1), 0))
 
-    def outputs(c: Array) -> tuple[Array, Array]:
-        scores = clean + inner(c)
-        return jnp.matmul(
-            activation.value(scores), amplitudes, precision="highest"
-        ) + bias, scores
-
-    def gradient(c: Array) -> Array:
-        values, scores = outputs(c)
-        pull = -labels * jnp.exp(-labels * values) / len(labels)
-        return pull[:, None] * amplitudes[None, :] * activation.slope(scores)
-
-    def square(c: Array) -> Array:
-        return jnp.sum(c * inner(c), axis=1)
+    def outputs(scores: Array) -> Array:
+        values = activation.value(scores)
+        return jnp.matmul(values, amplitudes, precision="highest") + bias
 
     def one(budget: Array) -> Array:
-        shrink = lambda c: _shrink(jnp.sqrt(jnp.maximum(square(c), 0)), budget)
-        moved = _ascend(
-            gradient,
-            _move(square, size),
-            lambda c: c * shrink(c)[:, None],
-            steps,
-            jnp.zeros_like(clean),
-        )
-        values, _ = outputs(moved)
-        return labels * values > 0
+        def step(_, now: tuple[Array, Array]) -> tuple[Array, Array]:
+            c, s = now
+            scores = clean + s
+            pull = -labels * jnp.exp(-labels * outputs(scores)) / len(labels)
+            slope = pull[:, None] * amplitudes[None, :] * activation.slope(scores)
+            ahead = inner(slope)
+            rate = (size / (length(slope, ahead) + STABILISER))[:, None]
+            return within(c + rate * slope, s + rate * ahead)
 
-    return jax.lax.map(one, budgets)
+        def within(c: Array, s: Array) -> tuple[Array, Array]:
+            shrink = _shrink(length(c, s), budget)[:, None]
+            return c * shrink, s * shrink
+
+        c, _ = jax.lax.fori_loop(0, steps, step, (jnp.zeros_like(clean),) * 2)
+        # What is carried along has the rounding of every step in it.
+        _, s = within(c, inner(c))
+        return labels * outputs(clean + s) > 0
+
+    return jax.lax.map(one, budgets, batch_size=max(1, _ROWS // len(points)))

@@ -42,6 +42,22 @@ def test_the_same_as_the_published_loop(activation, biased):
     np.testing.assert_allclose(ours, theirs, atol=1e-12)
 
 
+@pytest.mark.parametrize("width", [8, 9], ids=["in the span", "outside"])
+def test_radii_by_themselves_and_together(width):
+    rng = np.random.default_rng(1)
+    weights = make(rng.normal(size=(width, 4)), rng.normal(size=width))
+    x = rng.normal(size=(30, 4))
+    y = np.where(forward(weights, PReLU(2.0), x) > 0, 1.0, -1.0)
+    # More points times radii than go into one product.
+    epsilons = np.linspace(0.0, 0.6, 100)
+    together = pgd.broken(weights, PReLU(2.0), x, y, epsilons, steps=20)
+    alone = [
+        pgd.broken(weights, PReLU(2.0), x, y, [e], steps=20)[0] for e in epsilons[::33]
+    ]
+    assert 0 < together.mean() < 1
+    np.testing.assert_array_equal(together[::33], alone)
+
+
 def test_blind_to_opposing_neurons_that_are_off():
     clusters, positive, dim, noise, count = 10, 6, 200, 0.01, 60
     rng = np.random.default_rng(0)
