@@ -23,7 +23,8 @@ class Trajectory(eqx.Module):
         statistics: ``evaluations`` of the right-hand side, ``accepted`` and
             ``rejected`` steps, and per accepted step the shares of (sample, neuron)
             pairs that met their kink with attractive (``sliding``) or
-            ``repelling`` one-sided drifts; 0 for smooth activations, NaN of a descent.
+            ``repelling`` one-sided drifts; 0 for smooth activations, NaN where they
+            are not counted, as in a descent.
         final: Weights at the end.
         activation: Activation of the network.
         form: ``reduced`` (scores and dual coefficients) or ``raw`` (weights).

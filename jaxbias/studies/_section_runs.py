@@ -132,15 +132,19 @@ def trainer(
     one_of("training", training, TRAININGS)
     flow, nan = flow_of(section, exponent), jnp.asarray(jnp.nan)
 
+    def flow_run(problem):
+        method = Adaptive(section.rtol)
+        return solve(problem, [section.time], integrator=method, count_kinks=False)
+
     def whole_flow(problem, key):
         del key
-        run = solve(problem, [section.time], integrator=Adaptive(section.rtol))
+        run = flow_run(problem)
         return Trained(run.final, run.status, run.statistics["evaluations"], nan)
 
     def coreset_flow(problem, key):
         def one(key):
             part = coreset(problem, section.coreset, key=key)
-            run = solve(part, [section.time], integrator=Adaptive(section.rtol))
+            run = flow_run(part)
             return run.final, run.status, run.statistics["evaluations"]
 
         nets, status, evaluations = jax.lax.map(one, jax.random.split(key))

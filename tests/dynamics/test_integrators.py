@@ -158,6 +158,19 @@ def test_smooth_activations_do_not_slide():
     assert float(run.statistics["repelling"]) == 0.0
 
 
+@pytest.mark.parametrize("form", ["raw", "reduced"])
+@pytest.mark.parametrize("integrator", [Adaptive(), FixedStep("rk4", 0.1)], ids=str)
+def test_counting_kinks_changes_nothing_else(form, integrator):
+    counted, not_counted = (
+        solve(problem("relu"), [20.0], {}, integrator, form, count_kinks=wanted)
+        for wanted in (True, False)
+    )
+    np.testing.assert_array_equal(counted.final.hidden, not_counted.final.hidden)
+    for name in ("sliding", "repelling"):
+        assert np.isfinite(counted.statistics[name])
+        assert np.isnan(not_counted.statistics[name])
+
+
 def test_sliding_is_counted_with_noise_and_absent_without():
     noisy = solve(problem("relu"), [20.0], {}, Adaptive(0.01))
     assert 0.0 < float(noisy.statistics["sliding"]) < 0.2
