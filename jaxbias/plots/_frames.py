@@ -35,7 +35,8 @@ def distance(data: xr.Dataset) -> list[Mark]:
     """Distance to the ideal classifier against noise.
 
     Power laws are fitted to the larger half of the noises; guides are the late-time
-    floor at p = 1 and the sampling error of the cluster means at p = 3.
+    floor at p = 1 and the sampling error of the cluster means at p = 3, of all samples
+    and of the rows that the main networks are trained on.
     """
     marks = []
     main, *others = data.training.values
@@ -58,9 +59,11 @@ def distance(data: xr.Dataset) -> list[Mark]:
         if exponent == 3 and "samples_per_cluster" in data.attrs:
             # p sqrt(2 (1 - cos)) max cos^2 sin at the angle noise/sqrt(N) by which a
             # cluster's sample mean misses its centre.
-            root = np.sqrt(data.attrs["samples_per_cluster"])
-            missed = 2 / np.sqrt(3) * data.noise.values / root
-            marks.append(Mark("distance", name, "guide", data.noise.values, missed))
+            missed = 2 / np.sqrt(3) * data.noise.values
+            sizes = data.attrs["samples_per_cluster"], data.attrs["rows_per_cluster"]
+            for size in dict.fromkeys(sizes):
+                guide = missed / np.sqrt(size)
+                marks.append(Mark("distance", name, "guide", data.noise.values, guide))
         if exponent == 1 and "late_floor" in data.attrs:
             floor = np.full(2, data.attrs["late_floor"])
             ends = median.x[[0, -1]]

@@ -55,12 +55,13 @@ def figure(data: xr.Dataset) -> Figure:
     threshold = float(data.attrs["dominant"])
     style.guide(ax, threshold, "", axis="y")
     ax.text(
-        0.3 * data.sizes["neuron"],
-        threshold / 2,
+        0.98 * data.sizes["neuron"],
+        threshold * 1.5,
         "dominant above",
         color=style.GREY,
         fontsize=7,
-        va="top",
+        ha="right",
+        va="bottom",
     )
     ax.set_ylim(top=10)
     ax.set_xlabel("neuron, by falling contribution")

@@ -8,7 +8,9 @@ from jaxbias.plots import _frames, style
 from jaxbias.plots._panels import curves, pick
 
 _FLOOR = "$p=1$ at noise 0 and this time"
-_SAMPLING = r"$2\alpha/\sqrt{3N}$: sampling of the clusters"
+_SAMPLING = r"$2\alpha/\sqrt{{3N}}$, sampling of the clusters: $N={}$"
+_CORESET = r"$N={}$, the coreset"
+_LABELLED = np.outer(10.0 ** np.arange(-6, 3), (1, 2, 3, 5)).ravel()
 _TRAINING_MARKS = {
     "flow": {"marker": "D", "ms": 4, "mfc": "none"},
     "coreset": {"marker": "x", "ms": 4},
@@ -31,16 +33,13 @@ def figure(data: xr.Dataset) -> Figure:
         ideal = _IDEALS.get(float(exponent), rf"$F^{{({exponent:g})}}$")
         text = rf"$p={name}$ to {ideal}, slope {slope:.2f}"
         ax.plot([], [], "o-", color=colour, label=text)
-        for guide in pick(marks, series=name, role="guide"):
+        for guide, text in zip(
+            pick(marks, series=name, role="guide"), _guides(data, exponent), strict=True
+        ):
             line = {"color": style.GREY, "lw": 0.9, "ls": (0, (1, 1.2)), "zorder": 1}
             ax.plot(guide.x, guide.y, **line)
             style.label(
-                ax,
-                guide.x[0],
-                guide.y[0] * (0.66 if exponent < 2 else 0.62),
-                _FLOOR if exponent < 2 else _SAMPLING,
-                style.GREY,
-                fontsize=6.5,
+                ax, guide.x[0], guide.y[0] * 0.64, text, style.GREY, fontsize=6.5
             )
         for training in data.training.values[1:]:
             other = pick(marks, series=f"{name} {training}", role="median")
@@ -54,12 +53,27 @@ def figure(data: xr.Dataset) -> Figure:
         ax.plot([], [], label=style.TRAININGS[str(training)], **look)
     ax.plot([], [], color=style.GREY, lw=0.8, ls=":", label="worst seed")
     drawn.legend(loc="outside lower center", ncols=2)
-    ticks = data.noise.values
+    ticks = noises = data.noise.values
+    if len(ticks) > 8:
+        seen = (_LABELLED > 0.999 * ticks[0]) & (_LABELLED < 1.001 * ticks[-1])
+        ticks = _LABELLED[seen]
     ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     ax.set_xticks([], minor=True)
     ax.set_xlabel(r"intra-cluster noise $\alpha$")
     ax.set_ylabel(r"$\inf_c\;\sup_{\|x\|=1}\,|c f-F|$")
     low, high = ax.get_ylim()
     ax.set_ylim(low / 1.6, high * 1.3)
-    ax.set_xlim(np.min(ticks) / 1.12, np.max(ticks) * 1.12)
+    ax.set_xlim(np.min(noises) / 1.12, np.max(noises) * 1.12)
     return drawn
+
+
+def _guides(data: xr.Dataset, exponent: float) -> list[str]:
+    """What the guides of this exponent are called, in the order of the marks."""
+    if exponent == 1 and "late_floor" in data.attrs:
+        return [_FLOOR]
+    if exponent == 3 and "samples_per_cluster" in data.attrs:
+        every = int(data.attrs["samples_per_cluster"])
+        own = int(data.attrs["rows_per_cluster"])
+        names = [_SAMPLING.format(every), _CORESET.format(own)]
+        return names[: 1 + (own != every)]
+    return []

@@ -86,8 +86,12 @@ def distances(section: Section, tables: Mapping[Run, xr.Dataset]) -> xr.Dataset:
     """Searched distance of every network to its ideal classifier, and the paper's."""
     names = ("distance", "scale", "paper_distance", "coreset_gap", "evaluations")
     clusters = section.clusters
-    return _arranged(tables, names, shown=False).assign_attrs(
+    table = _arranged(tables, names, shown=False)
+    main = str(table.training.values[0])
+    rows = section.coreset if main == "coreset" else section.samples
+    return table.assign_attrs(
         samples_per_cluster=section.samples // clusters.clusters,
+        rows_per_cluster=rows // clusters.clusters,
         late_floor=late_floor(clusters, section.time / clusters.clusters),
     )
 

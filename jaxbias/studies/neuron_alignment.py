@@ -58,7 +58,7 @@ class Settings:
         noises: intra-cluster noises.
         seeds: seeds of section 5.1's panels.
         points: fresh samples attacked.
-        pgd_points: of these, samples of the paper's attack.
+        pgd_points: of these, samples of the paper's attack on the first seed's.
         pgd_steps: steps of the paper's attack.
         small: the data model of the width and scale panels.
         small_samples: their training samples.
@@ -320,7 +320,8 @@ def _about(s: Settings) -> list[str]:
         "legends say which curve is which.",
         f"Robust accuracy on {s.points} fresh samples: minimum-norm attack with "
         "re-checked witnesses (upper), root certificate (certified), and the paper's "
-        f"projected gradient ascent from the clean point with {s.pgd_steps} steps.",
+        f"projected gradient ascent from the clean point with {s.pgd_steps} steps "
+        f"({s.pgd_points} samples, first seed).",
         f"Width, noise and scale panels: {small.clusters} clusters ({small.positive} "
         f"positive) in {small.dim} dimensions, {s.small_samples} samples; square loss "
         f"for width and noise ({s.width_seeds} seeds a point), exponential for scale.",

@@ -20,7 +20,8 @@ def _distance():
         "paper_distance": (("exponent", "seed", "noise"), values * [[[0.9]], [[1e-3]]]),
     }
     coords = {"exponent": EXPONENTS, "noise": noise}
-    return xr.Dataset(data, coords, {"samples_per_cluster": 30, "late_floor": 0.02})
+    attributes = {"samples_per_cluster": 30, "rows_per_cluster": 5, "late_floor": 0.02}
+    return xr.Dataset(data, coords, attributes)
 
 
 def _by_training(data, *variables):

@@ -134,9 +134,13 @@ def test_guides_of_the_distance_are_the_closed_forms(tables):
     marks = frame("distance", tables)
     floor = one(marks, series="1", role="guide")
     assert floor.y.tolist() == [0.02, 0.02]
-    sampling = one(marks, series="3", role="guide")
-    by_hand = [2 * noise / np.sqrt(3 * 30) for noise in (0.05, 0.1, 0.2, 0.4)]
-    np.testing.assert_allclose(sampling.y, by_hand, rtol=1e-12)
+    sampling = _panels.pick(marks, series="3", role="guide")
+    for guide, rows in zip(sampling, (30, 5), strict=True):
+        by_hand = [2 * noise / np.sqrt(3 * rows) for noise in (0.05, 0.1, 0.2, 0.4)]
+        np.testing.assert_allclose(guide.y, by_hand, rtol=1e-12)
+    whole = tables["distance"].assign_attrs(rows_per_cluster=30)
+    assert len(_panels.pick(_frames.distance(whole), series="3", role="guide")) == 1
+    assert plots.figure(whole.assign_attrs(plot="distance"))
     bare = tables["distance"].copy()
     bare.attrs.clear()
     assert not _panels.pick(_frames.distance(bare), role="guide")
