@@ -104,7 +104,7 @@ def verdict_cell(row: dict[str, Any]) -> str:
 
 
 def print_verdicts(rows: Sequence[dict[str, Any]]) -> None:
-    """The verdicts as a table, and in one sentence how many are as expected."""
+    """The verdicts as a table, and in a sentence or two how many are as expected."""
     print_table(
         "",
         ("claim", "verdict", "measured", "predicted", "worst case", "seeds"),
@@ -122,6 +122,9 @@ def print_verdicts(rows: Sequence[dict[str, Any]]) -> None:
     )
     good = sum(map(as_expected, rows))
     print(f"{good} of {len(rows)} verdicts as expected.")
+    tried = [row["teeth"] for row in rows if row.get("teeth") is not None]
+    if tried:
+        print(f"Wrong predictions: {sum(tried)} of {len(tried)} claims refused theirs.")
     for row in rows:
         if row.get("teeth") is False:
             print(f"{row['claim']}: a wrong prediction was not refused.")

@@ -270,6 +270,7 @@ def test_verdicts_are_printed_with_what_is_wrong_with_them(capsys):
     cli_output.print_verdicts([row(seeds=12), bad])
     said = capsys.readouterr().out
     assert "1 of 2 verdicts as expected." in said
+    assert "Wrong predictions: 0 of 1 claims refused theirs." in said
     assert "x/y: a wrong prediction was not refused." in said
     lines = said.splitlines()
     [good] = [line for line in lines if CLAIM in line]
@@ -279,6 +280,13 @@ def test_verdicts_are_printed_with_what_is_wrong_with_them(capsys):
     [wrong] = [line for line in lines if "x/y " in line]
     assert "holds (a decoy passed)" in wrong
     assert "0.25 .. 0.5" in wrong
+
+
+def test_wrong_predictions_are_mentioned_only_where_they_were_tried(capsys):
+    cli_output.print_verdicts([row()])
+    assert "Wrong" not in capsys.readouterr().out
+    cli_output.print_verdicts([row(), row(teeth=True), row(teeth=True)])
+    assert "Wrong predictions: 2 of 2 claims refused" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
