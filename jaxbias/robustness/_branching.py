@@ -177,14 +177,14 @@ def _expand(
     """Split the best nodes of the lanes at work and solve their children."""
     lanes = trees.lanes
     each = max(1, _BATCH // len(work))
-    owner, parents = [], []
+    owners, parents = [], []
     for lane in work.tolist():
         limit = float((1 - budget.gap) * reach[lane])
         for _ in range(each):
             if trees.waits(lane, limit):
-                owner.append(lane)
+                owners.append(lane)
                 parents.append(heapq.heappop(trees.heaps[lane]))
-    owner = np.asarray(owner)
+    owner = np.asarray(owners, int)
     bounds = np.array([parent[0] for parent in parents])
     low, high, step = (np.stack([parent[k] for parent in parents]) for k in (2, 3, 4))
     part = lanes.take(owner)

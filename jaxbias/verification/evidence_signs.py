@@ -1,6 +1,7 @@
 """Output weights from an unbalanced start: their path, and whether they change sign."""
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -34,7 +35,7 @@ def _follow(runs: Runs, exponent: float, samples: int, time: float, steps: int):
     """RK4 of the weights and of int S; records (int S, v) after every step."""
     h = time / steps
 
-    def field(shift=0.0, dw=0.0, dv=0.0):
+    def field(shift: float = 0.0, dw: Any = 0.0, dv: Any = 0.0):
         moved = runs._replace(
             hidden=runs.hidden + shift * dw, output=runs.output + shift * dv
         )
