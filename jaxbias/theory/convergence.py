@@ -41,6 +41,7 @@ _SETTING = {
 #: Samples a cluster: alpha^-2 / 4 of each noise; the last two from size paper on.
 _TIED = (12, 25, 50, 100, 200, 400)
 _FIXED = (5, 100)
+_RANGE = "noise from 0.05 (0.025 from size paper on) to 0.144"
 
 
 def initial_gap(cosine: float) -> float:
@@ -130,7 +131,7 @@ def _order_claim(name, statement, tied, quantity, value, logs, decoys, **more) -
             "source": _THEOREM,
             "provenance": "seen",
             "kind": "exponent",
-            "quantifier": f"16 seeds or more, noise from 0.05 to 0.144, {sizes};"
+            "quantifier": f"16 seeds or more, {_RANGE}, {sizes};"
             " the worst of two times",
             "conventions": conventions(
                 clock="per_cluster_mean",
@@ -217,8 +218,8 @@ CLAIMS = (
         1 / 3,
         (3.0, 4.0),
         source=Source("min-vidal-2025", "Corollary 1", "PMLR 267"),
-        quantifier="16 seeds or more, the worst of 100 fresh samples each, noise from"
-        " 0.05 to 0.144, N = D = alpha^-2 / 4",
+        quantifier="16 seeds or more, the worst of 100 fresh samples each,"
+        f" {_RANGE}, N = D = alpha^-2 / 4",
     ),
     _derived(
         "jaxbias/distance-scaling-tied-samples",
