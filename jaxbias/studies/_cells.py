@@ -1,6 +1,6 @@
 """Parts of a long study as files: what is there already is not computed again."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +25,18 @@ def cell(
     Raises:
         InputError: the file is corrupt, or cannot be written.
     """
-    path = folder / f"{spec_hash(spec)}.nc"
+    path = _file(folder, spec)
     if path.exists():
         return open_results(path)
     table = compute()
     write(table.assign_attrs(**provenance(spec, precision=precision)), path)
     return table
+
+
+def kept(folder: Path, specs: Iterable[Any]) -> int:
+    """How many of these specifications have their file already."""
+    return sum(_file(folder, spec).exists() for spec in specs)
+
+
+def _file(folder: Path, spec: Any) -> Path:
+    return folder / f"{spec_hash(spec)}.nc"

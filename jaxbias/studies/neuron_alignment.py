@@ -18,6 +18,7 @@ from jaxbias.networks.initialization import balanced
 from jaxbias.networks.two_layer import TwoLayer
 from jaxbias.studies import STUDIES, Progress, StudyReport
 from jaxbias.studies import _section_tables as section_tables
+from jaxbias.studies._cells import kept
 from jaxbias.studies._digits import train_on_digits
 from jaxbias.studies._gallery import DIFFERS as GALLERY_DIFFERS
 from jaxbias.studies._gallery import PAPER as PAPER_GALLERY
@@ -237,9 +238,10 @@ def section_5_1(settings: Settings, folder: Folder, progress: Progress) -> list[
     """The four panels of section 5.1, from one set of trained networks.
 
     Returns:
-        What is known of the errors, for the page.
+        What is known of the errors, and what was there already, for the page.
     """
     shared, runs = section(settings), section_runs(settings)
+    before = kept(folder.cells, ((shared, r) for r in runs)) if folder.cells else 0
     tick = _counter(progress, len(runs))
     tables = section_tables.compute(shared, runs, folder.cells, tick)
     failed = section_tables.failed(tables)
@@ -249,10 +251,14 @@ def section_5_1(settings: Settings, folder: Folder, progress: Progress) -> list[
     folder.figure("cosine_map", section_tables.cosines(shared, tables))
     accuracies = section_tables.robust_accuracy(shared, tables)
     folder.figure("robust_accuracy", accuracies)
-    return [
-        *section_tables.coreset_errors(distances),
-        *section_tables.ceiling_errors(accuracies),
-    ]
+    lines = section_tables.coreset_errors(distances)
+    lines += section_tables.ceiling_errors(accuracies)
+    if before:
+        lines.append(
+            f"{before} of the {len(runs)} networks of section 5.1 were kept by an "
+            "earlier start, whose time is not counted here."
+        )
+    return lines
 
 
 def beyond(settings: Settings, folder: Folder, progress: Progress) -> None:

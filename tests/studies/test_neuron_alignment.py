@@ -12,6 +12,7 @@ from jaxbias.data.clusters import OrthonormalClusters
 from jaxbias.results import open as open_results
 from jaxbias.studies import STUDIES, neuron_alignment
 from jaxbias.studies._gallery import Gallery
+from jaxbias.studies._report import Folder
 from jaxbias.studies._section_tables import ideal_radii, late_floor
 
 TOY = replace(
@@ -134,6 +135,23 @@ def test_certified_never_exceeds_the_upper_bound(finished):
     assert float(accuracy.isel(radius=0).min()) == 1.0
     digits = open_results(path / "data" / "digits.nc")
     assert (digits.robust_accuracy >= digits.certified_accuracy).all()
+
+
+def test_a_second_start_says_what_it_found(tmp_path):
+    settings = replace(TOY, noises=(0.1,), compared=(), seeds=2)
+    quiet = lambda *_: None
+
+    def start():
+        folder = Folder(tmp_path, settings, range(2), keep=True)
+        return neuron_alignment.section_5_1(settings, folder, quiet)
+
+    assert not any("earlier start" in line for line in start())
+    assert start()[-1].startswith("2 of the 2 networks")
+    accuracy = open_results(tmp_path / "data" / "robust_accuracy.nc").accuracy
+    assert np.isfinite(accuracy.sel(curve=["upper", "certified"])).all()
+    # The paper's attack, which costs a thousand times the others, has one seed.
+    attacked = np.isfinite(accuracy.sel(curve="paper")).any(("radius", "exponent"))
+    assert attacked.squeeze().values.tolist() == [True, False]
 
 
 def test_a_missing_data_set_is_found_out_before_anything_is_trained(

@@ -13,7 +13,7 @@ from jaxbias.dynamics.status import Status
 from jaxbias.networks.weights import Weights, predict
 from jaxbias.results import open as open_results
 from jaxbias.studies import _section_tables as tables_of
-from jaxbias.studies._cells import cell
+from jaxbias.studies._cells import cell, kept
 from jaxbias.studies._section_runs import (
     Run,
     Section,
@@ -173,6 +173,8 @@ def test_what_was_computed_is_read_and_only_the_rest_is_computed(tmp_path, table
     assert float(again.distance) == float(first.distance)
     cell(tmp_path, (SECTION, replace(run, seed=1)), "float64", compute)
     assert len(made) == 2
+    specs = [(SECTION, replace(run, seed=seed)) for seed in range(5)]
+    assert kept(tmp_path, specs) == 2
 
 
 def test_a_stopped_computation_goes_on_where_it_was(tmp_path):
