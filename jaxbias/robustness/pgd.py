@@ -235,4 +235,4 @@ def _right_in_span(weights, activation, points, labels, budgets, steps, size):
         _, s = within(c, inner(c))
         return labels * outputs(clean + s) > 0
 
-    return jax.lax.map(one, budgets, batch_size=max(1, _ROWS // len(points)))
+    return jax.lax.map(one, budgets, batch_size=max(1, _ROWS // max(1, len(points))))

@@ -87,3 +87,9 @@ def test_single_precision_stays_single():
     x, y = jnp.eye(3, dtype=jnp.float32), np.array([1, -1, -1])
     accuracy = pgd.robust_accuracy(weights, ReLU(), x, y, [0.0, 5.0], steps=30)
     np.testing.assert_allclose(accuracy, [1.0, 0.0])
+
+
+def test_no_points_are_no_points_broken():
+    weights = make(np.eye(3), np.array([1.0, -1.0, -1.0]))
+    nothing = pgd.broken(weights, ReLU(), np.zeros((0, 3)), np.zeros(0), [0.1, 0.2])
+    assert nothing.shape == (2, 0)
