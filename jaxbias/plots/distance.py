@@ -33,9 +33,9 @@ def figure(data: xr.Dataset) -> Figure:
         ideal = _IDEALS.get(float(exponent), rf"$F^{{({exponent:g})}}$")
         text = rf"$p={name}$ to {ideal}, slope {slope:.2f}"
         ax.plot([], [], "o-", color=colour, label=text)
-        for guide, text in zip(
-            pick(marks, series=name, role="guide"), _guides(data, exponent), strict=True
-        ):
+        guides = pick(marks, series=name, role="guide")
+        names = _guide_names(data, exponent) if guides else []
+        for guide, text in zip(guides, names, strict=False):
             line = {"color": style.GREY, "lw": 0.9, "ls": (0, (1, 1.2)), "zorder": 1}
             ax.plot(guide.x, guide.y, **line)
             style.label(
@@ -67,13 +67,14 @@ def figure(data: xr.Dataset) -> Figure:
     return drawn
 
 
-def _guides(data: xr.Dataset, exponent: float) -> list[str]:
+def _guide_names(data: xr.Dataset, exponent: float) -> list[str]:
     """What the guides of this exponent are called, in the order of the marks."""
-    if exponent == 1 and "late_floor" in data.attrs:
+    if exponent < 2:
         return [_FLOOR]
-    if exponent == 3 and "samples_per_cluster" in data.attrs:
-        every = int(data.attrs["samples_per_cluster"])
-        own = int(data.attrs["rows_per_cluster"])
-        names = [_SAMPLING.format(every), _CORESET.format(own)]
-        return names[: 1 + (own != every)]
-    return []
+    return [
+        text.format(int(data.attrs[name]))
+        for text, name in (
+            (_SAMPLING, "samples_per_cluster"),
+            (_CORESET, "rows_per_cluster"),
+        )
+    ]

@@ -140,10 +140,29 @@ def test_guides_of_the_distance_are_the_closed_forms(tables):
         np.testing.assert_allclose(guide.y, by_hand, rtol=1e-12)
     whole = tables["distance"].assign_attrs(rows_per_cluster=30)
     assert len(_panels.pick(_frames.distance(whole), series="3", role="guide")) == 1
-    assert plots.figure(whole.assign_attrs(plot="distance"))
+    for given, names in ((tables["distance"], ("30", "5")), (whole, ("30",))):
+        [ax] = plots.figure(given.assign_attrs(plot="distance")).axes
+        texts = {
+            t.get_text(): t.get_position() for t in ax.texts if "$N=" in t.get_text()
+        }
+        assert len(texts) == len(names)
+        for text, rows in zip(texts, names, strict=True):
+            assert f"$N={rows}$" in text
+            # A label stands below the left end of its own guide.
+            assert texts[text][1] == pytest.approx(0.64 * 0.1 / np.sqrt(3 * int(rows)))
     bare = tables["distance"].copy()
     bare.attrs.clear()
     assert not _panels.pick(_frames.distance(bare), role="guide")
+
+
+def test_many_noises_are_labelled_at_round_numbers_only(tables):
+    noise = np.linspace(0.01, 0.3, 15)
+    many = tables["distance"].isel(noise=np.arange(15) % 4)
+    many = many.assign_coords(noise=noise).assign_attrs(plot="distance")
+    [ax] = plots.figure(many).axes
+    assert ax.get_xticks().tolist() == pytest.approx(
+        [0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.3]
+    )
 
 
 def test_a_search_that_was_not_run_is_not_drawn(tables):
