@@ -52,7 +52,7 @@ def solve(
         integrator: ``Adaptive()`` if not given.
         form: ``auto``, ``reduced`` or ``raw``.
         count_kinks: Whether to count meetings with the kink, which in the raw form
-            costs two thirds more; they are NaN if not.
+            adds four products of rows and weights to a step's six; they are NaN if not.
 
     Returns:
         The trajectory. A run that does not finish says so in its status; it

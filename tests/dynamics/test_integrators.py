@@ -12,6 +12,7 @@ from jaxbias._checks import InputError
 from jaxbias.data.clusters import OrthonormalClusters
 from jaxbias.dynamics import Adaptive, FixedStep, GradientFlow, Status, solve
 from jaxbias.dynamics.fixed_step import ORDERS
+from jaxbias.dynamics.raw import RawSystem
 from jaxbias.dynamics.reference import reference
 from jaxbias.dynamics.snapshot import Snapshot
 from jaxbias.networks import ReLU, TwoLayer, balanced
@@ -169,6 +170,17 @@ def test_counting_kinks_changes_nothing_else(form, integrator):
     for name in ("sliding", "repelling"):
         assert np.isfinite(counted.statistics[name])
         assert np.isnan(not_counted.statistics[name])
+
+
+def test_kinks_that_are_not_counted_cost_nothing(monkeypatch):
+    def count(*_):
+        raise AssertionError("counted")
+
+    monkeypatch.setattr(RawSystem, "kinks", count)
+    for integrator in (Adaptive(), FixedStep("rk4", 0.1)):
+        solve(problem("relu"), [1.0], {}, integrator, "raw", count_kinks=False)
+        with pytest.raises(AssertionError, match="counted"):
+            solve(problem("relu"), [1.0], {}, integrator, "raw")
 
 
 def test_sliding_is_counted_with_noise_and_absent_without():
