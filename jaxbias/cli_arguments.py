@@ -21,10 +21,23 @@ against the closed form. `jaxbias reproduce` runs the main studies."""
 
 @dataclass(frozen=True)
 class List:
-    """Name the studies, claims, figures and benchmarks."""
+    """Name the studies, claims, figures and benchmarks.
 
+    Without more words how many there are. Example: jaxbias list claims min-vidal-2025
+    """
+
+    what: tyro.conf.Positional[
+        Annotated[
+            str | None, tyro.conf.arg(metavar="[claims|studies|figures|benchmarks]")
+        ]
+    ] = None
+    """What to name, a line for each. None: a summary."""
+    prefix: tyro.conf.Positional[
+        Annotated[str | None, tyro.conf.arg(metavar="[PREFIX]")]
+    ] = None
+    """Only names that begin so; claims then come with their statements."""
     json: bool = False
-    """Print one JSON document instead of tables."""
+    """Print one JSON document instead: a list, or everything without more words."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +45,7 @@ class Reproduce:
     """Run studies afresh: verdicts, figures and the data behind each."""
 
     studies: tyro.conf.Positional[tuple[str, ...]] = ()
-    """Studies to run, as `jaxbias list` names them. None: those marked as main."""
+    """Studies to run, as `jaxbias list studies` names them. None: the main ones."""
     all: bool = False
     """Run every study."""
     size: Literal["quick", "paper", "full"] = "quick"
@@ -46,7 +59,7 @@ class Verify:
     """Hold claims against measurements and print the verdicts."""
 
     targets: tyro.conf.Positional[tuple[str, ...]] = ()
-    """Claims or studies. None: every claim that needs no data set."""
+    """Claims, beginnings of their names, or studies. None: all without a data set."""
     size: Literal["quick", "paper"] = "quick"
     """How much evidence to gather."""
     from_: Annotated[Path | None, tyro.conf.arg(name="from", metavar="PATH")] = None
@@ -140,7 +153,7 @@ class Bench:
     """Measure speed at equal error against the tools one would else use."""
 
     names: tyro.conf.Positional[tuple[str, ...]] = ()
-    """Benchmarks, as `jaxbias list` names them. None: all (hours)."""
+    """Benchmarks, as `jaxbias list benchmarks` names them. None: all (hours)."""
     baseline: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
     """torch, diffrax-best, diffrax-ours, torch-pgd, foolbox-fmn. None: all that fit."""
     rounds: int = 5

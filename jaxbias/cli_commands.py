@@ -1,19 +1,17 @@
 """What each command does: check the words, start JAX where needed, call, print."""
 
-import difflib
 import functools
-import importlib.resources
 import itertools
 import json
 import os
 import tempfile
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from jaxbias import cli_arguments as commands
 from jaxbias._checks import InputError, positive_int
 from jaxbias._format import brief
+from jaxbias.cli_list import index, known, show, study_names
 from jaxbias.cli_output import (
     Progress,
     as_expected,
@@ -23,30 +21,6 @@ from jaxbias.cli_output import (
 )
 
 _CACHE_COMPILATIONS_ABOVE_SECONDS = 0.2
-
-
-@functools.cache
-def index() -> dict[str, list[dict[str, Any]]]:
-    """Studies, claims, figures and benchmarks, from the generated catalogue."""
-    path = importlib.resources.files("jaxbias").joinpath("_catalogue.json")
-    return json.loads(path.read_text("utf-8"))
-
-
-def known(kind: str, name: str, options: Iterable[str]) -> None:
-    """Refuse a name that `jaxbias list` does not show, and offer the closest."""
-    options = list(options)
-    if name not in options:
-        close = difflib.get_close_matches(name, options, n=3, cutoff=0.4)
-        raise InputError(
-            f"{kind} {name!r}",
-            f"there is no {kind} of that name",
-            " or ".join(close or ["jaxbias list"]),
-        )
-
-
-def study_names(main: bool = False) -> list[str]:
-    """Names of the studies, or of those marked as main."""
-    return [s["name"] for s in index()["studies"] if s["main"] or not main]
 
 
 def start_jax() -> None:
@@ -87,18 +61,7 @@ def run(command: commands.Command) -> int:
 
 @run.register
 def _list(command: commands.List) -> int:
-    if command.json:
-        print_json(index())
-        return 0
-    for title, columns in {
-        "studies": ("name", "description"),
-        "claims": ("id", "expected", "kind", "statement"),
-        "figures": ("name", "description"),
-        "benchmarks": ("name", "description"),
-    }.items():
-        rows = [[brief(entry[c]) for c in columns] for entry in index()[title]]
-        if rows:
-            print_table(title, columns, rows)
+    show(command.what, command.prefix, command.json)
     return 0
 
 

@@ -213,6 +213,7 @@ def test_main_studies_are_some_of_all():
     [
         (["list"], List()),
         (["list", "--json"], List(json=True)),
+        (["list", "claims", "lyu"], List("claims", "lyu")),
         (["verify", "a", "--size", "paper"], Verify(("a",), "paper")),
         (["verify", "--teeth", "--json"], Verify(teeth=True, json=True)),
     ],
