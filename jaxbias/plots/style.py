@@ -25,8 +25,13 @@ _EXPONENT_COLOURS = {1.0: BLUE, 2.0: GREEN, 3.0: VERMILION, 4.0: PURPLE}
 
 @contextmanager
 def paper() -> Iterator[None]:
-    """Draw inside the paper style; nothing global is left behind."""
-    with sheets.context("jaxbias.plots.paper"):
+    """Draw as on paper: matplotlib's own defaults, then the paper's style.
+
+    What a matplotlibrc, the environment or the process has set does not count here, and
+    is found again afterwards.
+    """
+    # Not `after_reset`: it forgets the backend, which no context restores.
+    with sheets.context(["default", "jaxbias.plots.paper"]):
         yield
 
 
@@ -114,6 +119,11 @@ def save(figure: Figure, stem: Path) -> list[Path]:
 
     Dates are left out of the files, so that the same figure is the same bytes.
     """
+    with paper():
+        return _save(figure, stem)
+
+
+def _save(figure: Figure, stem: Path) -> list[Path]:
     stem.parent.mkdir(parents=True, exist_ok=True)
     pdf, png = stem.with_suffix(".pdf"), stem.with_suffix(".png")
     figure.savefig(pdf, metadata={"CreationDate": None})
