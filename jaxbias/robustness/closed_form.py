@@ -19,7 +19,13 @@ from scipy import integrate, special
 from jaxbias._checks import InputError, at_least, one_of, positive_int
 
 OPTIMAL_AT_CENTRE = math.sqrt(0.5)
-"""No classifier does better at a centre: half the distance between two centres."""
+r"""Half the distance $\sqrt2$ of two centres, which no classifier exceeds at both.
+
+A classifier that is right at two centres of opposite labels is right in the open ball
+of its radius around either. The balls cannot meet, so their radii add up to at most the
+distance of the centres: at one of the two a radius may be larger, at the other it is
+smaller for it. At every centre at once this is the most that can be had.
+"""
 
 
 def conjugate(order: float | int) -> float:

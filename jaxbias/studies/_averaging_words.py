@@ -160,7 +160,8 @@ DIFFERS = (
     "without them, read out by the largest output and by sums of outputs. Published "
     "accounts of the paper name the sum; by it the radius is sqrt(d/(1+k-)), not of "
     "order sqrt(d). By the largest output, which the released evaluation code uses, it "
-    "is sqrt(d/2), the most that any classifier has.",
+    "is sqrt(d/2), half the distance of two centres: no classifier exceeds it at two "
+    "centres of opposite classes at once, though it may at one of them.",
     "Figure 2 (a, b): the paper's text has output weights 1/m, the released code 1; "
     "both are drawn. Cosines of single neurons are shown, which the released code "
     "averages over a group and another reproduction takes of mean weights.",

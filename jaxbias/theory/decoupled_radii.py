@@ -112,8 +112,8 @@ CLAIMS = (
     radius_claim(
         "decoupled-max-radius",
         "The decoupled network read out by its largest output has radius exactly"
-        " sqrt(d/2) at every centre, the most that any classifier has, and the midpoint"
-        " of two centres of opposite classes is a nearest error.",
+        " sqrt(d/2) at every centre, which no classifier exceeds at two centres of"
+        " opposite classes at once, and the midpoint of two such is a nearest error.",
         _optimal,
         (changed("another network: averaged", _averaged), scaled(1.1)),
         {**_MAX, "cases": _SPLITS[1:], "witness": "midpoint"},

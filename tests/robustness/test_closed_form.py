@@ -50,6 +50,36 @@ def test_amplitude_forms_reduce_to_the_equal_ones():
     assert small < large < known.OPTIMAL_AT_CENTRE
 
 
+@pytest.mark.parametrize("ratio", [1.0, 1.5, 4.0, 64.0])
+@pytest.mark.parametrize("exponent", [2.0, 3.0])
+def test_half_the_distance_is_exceeded_at_one_centre_never_at_both(ratio, exponent):
+    one = known.per_centre_amplitudes_at_centre(exponent, ratio, 1.0)
+    other = known.per_centre_amplitudes_at_centre(exponent, 1.0, ratio)
+    # The balls of those radii about two centres sqrt(2) apart do not meet.
+    assert one + other <= math.sqrt(2) + 1e-12
+    assert other <= known.OPTIMAL_AT_CENTRE + 1e-12 <= one + 2e-12
+    assert (one > known.OPTIMAL_AT_CENTRE + 0.01) is (ratio > 1)
+    pair = known.averaged_amplitudes_at_centre(1, 4, (ratio, 1.0))
+    assert sum(pair) <= math.sqrt(2)
+    assert min(pair) <= known.OPTIMAL_AT_CENTRE
+
+
+def test_a_network_that_exceeds_half_the_distance_at_one_centre():
+    """4 s(x1)^2 - s(x2)^2: forward passes around e1 and e2, in every direction."""
+    angles = np.linspace(0, 2 * np.pi, 3601)
+    around = np.stack([np.cos(angles), np.sin(angles)])
+    output = lambda x: 4 * np.maximum(x[0], 0) ** 2 - np.maximum(x[1], 0) ** 2
+    found = []
+    for centre, label in (((1.0, 0.0), 1), ((0.0, 1.0), -1)):
+        sizes = np.linspace(0, 1, 2001)[:, None]
+        points = np.reshape(centre, (2, 1, 1)) + around[:, None] * sizes
+        broken = (label * output(points) <= 0).any(axis=1)
+        found.append(sizes[broken.argmax(), 0])
+    np.testing.assert_allclose(found, [2 / math.sqrt(5), 1 / math.sqrt(5)], atol=1e-3)
+    assert found[0] > known.OPTIMAL_AT_CENTRE > found[1]
+    assert sum(found) < math.sqrt(2)
+
+
 @pytest.mark.parametrize(
     ("epsilon", "accuracy"),
     [(0.68, 0.99096), (0.69, 0.8795), (0.70, 0.4814), (0.715, 0.0279)],
