@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from jaxbias import __version__
 from jaxbias._checks import one_of, positive_int
 from jaxbias.theory._claim import Claim, Hypothesis, Remainder, Training, weigh
 from jaxbias.theory._verdict import Finding, confirms, decide, remark
+from jaxbias.theory.statistics import LEDGER_RELEASE
 from jaxbias.verification.evidence import (
     Evidence,
     check_conventions,
@@ -117,7 +117,7 @@ class Verdict:
 
 def seed_root(claim: Claim) -> int:
     """Root of a claim's seeds: a hash of its id (or family), edition and release."""
-    text = f"{claim.family or claim.id}@{__version__}"
+    text = f"{claim.family or claim.id}@{LEDGER_RELEASE}"
     if claim.edition > 1:
         text += f"#{claim.edition}"
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big")

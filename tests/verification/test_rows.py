@@ -369,7 +369,7 @@ def test_the_size_reaches_the_evidence(size, toy):
 def test_the_root_is_a_hash_of_name_and_release(
     identity, family, text, monkeypatch, toy
 ):
-    monkeypatch.setattr(run, "__version__", "1.2.3")
+    monkeypatch.setattr(run, "LEDGER_RELEASE", "1.2.3")
     expected = int(hashlib.sha256(text.encode()).hexdigest()[:8], 16)
     verdict = check(id=identity, family=family)
     assert verdict.row()["seed_root"] == expected == toy[0][1]
