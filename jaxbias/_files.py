@@ -1,7 +1,10 @@
 """Files that are written whole or not at all, and arrays in them."""
 
+import contextlib
 import io
 import os
+import platform
+import secrets
 import tokenize
 import zipfile
 import zlib
@@ -27,29 +30,92 @@ _BROKEN = (
     zlib.error,
 )
 
+_PARTIAL = ".partial"
+
 
 def replace_whole(path: Path, content: bytes | memoryview) -> None:
     """Write a file such that no reader ever sees a part of it.
 
-    The bytes go to a hidden file in the same folder, are synced to the disk and
-    renamed; an older file of that name stays until then.
+    The bytes go to a hidden file in the same folder, whose name no other writer has,
+    are synced to the disk and renamed; an older file of that name stays until then.
+    Of writers at the same time the last one wins. What a killed writer left behind is
+    hidden, and removed by the next one of that file.
 
     Raises:
         OSError: nothing can be written there; the hidden file is gone.
     """
-    partial = path.with_name(f".{path.name}.partial")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _remove_abandoned(path)
+    own = f"{_machine()}-{os.getpid()}-{secrets.token_hex(4)}"
+    partial = path.with_name(f"{_hidden(path)}{own}{_PARTIAL}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("wb") as file:
+        with partial.open("xb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
         os.replace(partial, path)
-        _sync_folder(path.parent)
-    except OSError:
-        if partial.is_file():
-            partial.unlink(missing_ok=True)
+    except BaseException:
+        # Ctrl-C too must leave nothing behind.
+        partial.unlink(missing_ok=True)
         raise
+    _sync_folder(path.parent)
+
+
+def _hidden(path: Path) -> str:
+    # A name of 255 bytes, the most there are, would have no room for the rest.
+    return f".{path.name[:50]}."
+
+
+def _machine() -> str:
+    """Eight digits of this machine's name and of its numbering of processes."""
+    try:
+        # Containers of one machine may share its name.
+        numbering = os.readlink("/proc/self/ns/pid")
+    except OSError:
+        numbering = ""
+    return f"{zlib.crc32(f'{platform.node()} {numbering}'.encode()):08x}"
+
+
+def _remove_abandoned(path: Path) -> None:
+    """Remove hidden files of this path whose writers, on this machine, are dead."""
+    if os.name != "posix":
+        return
+    start = f"{_hidden(path)}{_machine()}-"
+    for name in os.listdir(path.parent):
+        if name.startswith(start) and name.endswith(_PARTIAL):
+            process = name.removeprefix(start).partition("-")[0]
+            if process.isdecimal() and not _runs(int(process)):
+                # Another writer may be removing it too, or it is somebody else's.
+                with contextlib.suppress(OSError):
+                    path.with_name(name).unlink()
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:
+        # It belongs to somebody else.
+        return True
+    return True
+
+
+def write_text(path: Path, text: str) -> Path:
+    """Write a text file whole or not at all.
+
+    Raises:
+        InputError: nothing can be written there; an older file stays as it was.
+    """
+    try:
+        replace_whole(path, text.encode())
+    except OSError as error:
+        raise InputError(
+            f"path {str(path)!r}",
+            f"it cannot be written ({error.strerror or error})",
+            "a folder that can be, and has room",
+        ) from error
+    return path
 
 
 def _sync_folder(folder: Path) -> None:

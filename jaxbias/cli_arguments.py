@@ -62,6 +62,8 @@ class Verify:
     """Claims, beginnings of their names, or studies. None: all without a data set."""
     size: Literal["quick", "paper"] = "quick"
     """How much evidence to gather."""
+    seeds: int | None = None
+    """Seeds of the claims that train networks. None: as many as each asks for."""
     from_: Annotated[Path | None, tyro.conf.arg(name="from", metavar="PATH")] = None
     """Read the verdicts of an earlier `reproduce` from this folder; compute nothing."""
     teeth: bool = False

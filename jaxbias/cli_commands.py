@@ -18,6 +18,7 @@ from jaxbias.cli_output import (
     print_json,
     print_table,
     print_verdicts,
+    warnings_in_one_line,
 )
 
 _CACHE_COMPILATIONS_ABOVE_SECONDS = 0.2
@@ -109,6 +110,12 @@ def _verify(command: commands.Verify) -> int:
                 "wrong predictions are held against fresh evidence",
                 "jaxbias verify --teeth",
             )
+        if command.seeds is not None:
+            raise InputError(
+                f"--seeds {command.seeds} with --from",
+                "what was measured then had the seeds it had",
+                f"jaxbias verify --seeds {command.seeds}",
+            )
         rows = [
             row
             for row in stored_verdicts(command.from_)
@@ -124,10 +131,11 @@ def _verify(command: commands.Verify) -> int:
         start_jax()
         from jaxbias.verification import verify
 
-        with Progress() as progress:
+        with Progress() as progress, warnings_in_one_line():
             verdicts = verify(
                 targets,
                 size=command.size,
+                seeds=command.seeds,
                 teeth=command.teeth,
                 progress=progress,
             )

@@ -1,11 +1,13 @@
 """What the command prints: tables, one-line errors, progress."""
 
+import contextlib
 import json
 import math
 import re
 import sys
 import time
-from collections.abc import Iterable, Sequence
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from jaxbias._format import brief
@@ -31,6 +33,16 @@ def one_line(framed: str) -> str:
             parts[-1].append(text)
     told = [" ".join(part).rstrip(".") for part in parts[0 if drawn else 1 :] if part]
     return "; ".join(told) or " ".join(framed.split())
+
+
+@contextlib.contextmanager
+def warnings_in_one_line() -> Iterator[None]:
+    """Warnings on standard error as errors are: one line, without a place in code."""
+    with warnings.catch_warnings():
+        warnings.showwarning = lambda message, *_: print(
+            "jaxbias:", " ".join(str(message).split()), file=sys.stderr
+        )
+        yield
 
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]):

@@ -6,6 +6,7 @@ The index is generated so that listing loads neither JAX nor the claims themselv
 import json
 from pathlib import Path
 
+from jaxbias._files import write_text
 from jaxbias.benchmarks import BENCHMARKS
 from jaxbias.studies import STUDIES
 from jaxbias.verification.registry import catalogue
@@ -33,4 +34,4 @@ def current() -> dict[str, list[dict]]:
 
 
 if __name__ == "__main__":
-    PATH.write_text(json.dumps(current(), indent=1) + "\n", encoding="utf-8")
+    write_text(PATH, json.dumps(current(), indent=1) + "\n")

@@ -56,6 +56,8 @@ def row(verdict="holds", **more):
         ("verify --from {empty}", "jaxbias reproduce --out"),
         ("verify --from {file}", "jaxbias reproduce --out"),
         ("verify --from {empty} --teeth", "jaxbias verify --teeth"),
+        ("verify --from {empty} --seeds 4", "jaxbias verify --seeds 4"),
+        (f"verify {CLAIM} --seeds 4", "without seeds"),
         ("sweep neuron_alignment", "--out"),
         ("sweep neuron_alignmnet --out {empty}/x", "neuron_alignment"),
         ("sweep neuron_alignment --seeds many --out {empty}/x", "--seeds"),

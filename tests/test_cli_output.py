@@ -1,6 +1,7 @@
 """Words, tables and exit statuses of the command, without computing anything."""
 
 import json
+import warnings
 
 import numpy as np
 import pytest
@@ -138,6 +139,27 @@ def test_fresh_verdicts_decide_the_status(verdict, status, monkeypatch, capsys):
     assert json.loads(capsys.readouterr().out) == [row(verdict=verdict, measured=None)]
     [(targets, options)] = asked
     assert (targets, options["size"], options["teeth"]) == ([CLAIM], "paper", False)
+    assert options["seeds"] is None
+
+
+def test_a_warning_is_one_line_on_standard_error(monkeypatch, capsys):
+    from jaxbias import verification
+
+    def warned(targets, *, seeds, **_):
+        warnings.warn(f"seeds={seeds} has no\neffect on some", stacklevel=1)
+        return []
+
+    monkeypatch.setattr(verification, "verify", warned)
+    monkeypatch.setattr(cli_commands, "start_jax", lambda: None)
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        before = warnings.showwarning
+        assert cli.main(["verify", "jaxbias", "--seeds", "3", "--json"]) == 0
+        assert warnings.showwarning is before
+    said = capsys.readouterr()
+    assert json.loads(said.out) == []
+    assert "jaxbias: seeds=3 has no effect on some\n" in said.err
+    assert "UserWarning" not in said.err
 
 
 # --- how far a sweep is --------------------------------------------------------------
@@ -216,6 +238,7 @@ def test_main_studies_are_some_of_all():
         (["list", "claims", "lyu"], List("claims", "lyu")),
         (["verify", "a", "--size", "paper"], Verify(("a",), "paper")),
         (["verify", "--teeth", "--json"], Verify(teeth=True, json=True)),
+        (["verify", "--seeds", "64"], Verify(seeds=64)),
     ],
 )
 def test_words_are_read_as_commands(words, command):

@@ -36,6 +36,22 @@ def test_there_is_no_room_for_leftovers():
     assert not [p for p in SOURCES if p.stem in {"utils", "helpers", "misc", "common"}]
 
 
+def test_files_are_written_whole():
+    """Every file is written by ``_files``, which no reader sees half done."""
+    direct = re.compile(r"""\.write_(text|bytes)\(|\.open\(["'][wax]""")
+    # The kernel's own switch, not a file.
+    kernel = 'Path("/proc/self/clear_refs").write_text("5")'
+    found = [
+        f"{path.name}:{number}"
+        for path in SOURCES
+        if path.name != "_files.py"
+        for number, line in enumerate(lines(path), 1)
+        if direct.search(line) and line.strip() != kernel
+    ]
+    saved = [p.name for p in SOURCES if ".savefig(" in p.read_text("utf-8")]
+    assert (found, saved) == ([], ["style.py"])
+
+
 def test_annotations_are_not_postponed_where_shapes_are_types():
     postponed = "from __future__ import annotations"
     both = [

@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 
 from jaxbias._checks import InputError
+from jaxbias._files import write_text
 from jaxbias.benchmarks.flows import TARGET
 from jaxbias.benchmarks.names import BASELINES, BENCHMARKS
 from jaxbias.benchmarks.radii import SLACK
@@ -79,7 +80,7 @@ def write_report(rows: Sequence[Row], points: Sequence[Point], out: Path) -> lis
         about = provenance({"benchmarks": sorted(measured)})
         table = _kept_points(data, measured, tabulate(rows, points))
         drawn = draw(write(table.assign_attrs(**about, plot=FIGURE), data))
-    _save(known, json.dumps(plain, indent=1))
+    write_text(known, json.dumps(plain, indent=1) + "\n")
     page = [
         "# Speed at equal error",
         "",
@@ -97,20 +98,8 @@ def write_report(rows: Sequence[Row], points: Sequence[Point], out: Path) -> lis
         "",
         *(f"- `{name}`: {text}" for name, text in (BENCHMARKS | BASELINES).items()),
     ]
-    _save(folder / "README.md", "\n".join(page))
+    write_text(folder / "README.md", "\n".join(page) + "\n")
     return drawn
-
-
-def _save(path: Path, text: str) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text + "\n", "utf-8")
-    except OSError as error:
-        raise InputError(
-            f"path {str(path)!r}",
-            f"it cannot be written ({error.strerror or error})",
-            "a folder that can be, and has room",
-        ) from error
 
 
 def _in_order(rows: Sequence[Row]) -> list[Row]:

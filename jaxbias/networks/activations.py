@@ -15,7 +15,11 @@ from jaxbias._checks import InputError, at_least
 
 
 class Activation(abc.ABC):
-    r"""A scalar function $\psi$, positively homogeneous of degree ``exponent``."""
+    r"""A scalar function $\psi$, positively homogeneous of degree ``degree``.
+
+    One's own is a frozen dataclass with these four members. When it is built into a
+    network ``degree`` and ``slope`` are held against ``value``.
+    """
 
     @property
     @abc.abstractmethod

@@ -10,6 +10,7 @@ from jaxtyping import Array, Float, Int, Key, Real
 
 from jaxbias._checks import InputError, is_concrete, one_of, positive_int
 from jaxbias._precision import float_dtype
+from jaxbias.networks._own_activation import check_activation
 from jaxbias.networks.activations import Activation, ReLU
 from jaxbias.networks.initialization import (
     Gaussians,
@@ -33,6 +34,7 @@ class TwoLayerNetwork(nnx.Module):
         frozen: bool = False,
         normalise_inputs: bool = False,
     ):
+        check_activation(activation)
         self.activation = activation
         self.normalise_inputs = normalise_inputs
         self.hidden = nnx.Param(weights.hidden)
@@ -89,7 +91,8 @@ class TwoLayer:
     Raises:
         InputError: for a network without neurons, fewer than 2 classes, an unknown
             ``output``, an activation or initialisation of the wrong kind, groups of
-            different sizes, and an output size that is not positive or not needed.
+            different sizes, an output size that is not positive or not needed, and
+            an activation of one's own whose degree or slope is not that of its value.
 
     References:
         min-vidal-2024; min-vidal-2025; li-2025-feature-averaging (grouped; its code
@@ -124,6 +127,7 @@ class TwoLayer:
             value = getattr(self, name)
             if not isinstance(value, kind):
                 raise InputError(f"{name}={value!r}", f"not an {kind.__name__}", fix)
+        check_activation(self.activation)
         self._whole_groups(self.width)
         if self.output_size is not None:
             if self.output != "grouped":

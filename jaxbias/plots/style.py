@@ -1,5 +1,6 @@
 """What every figure shares: widths, palette, guides, labels, saving."""
 
+import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
+
+from jaxbias._files import replace_whole
 
 COLUMN = 3.25
 PAGE = 6.75
@@ -119,16 +122,20 @@ def save(figure: Figure, stem: Path) -> list[Path]:
 
     Dates are left out of the files, so that the same figure is the same bytes.
     """
-    with paper():
-        return _save(figure, stem)
-
-
-def _save(figure: Figure, stem: Path) -> list[Path]:
-    stem.parent.mkdir(parents=True, exist_ok=True)
     pdf, png = stem.with_suffix(".pdf"), stem.with_suffix(".png")
-    figure.savefig(pdf, metadata={"CreationDate": None})
+    replace_whole(pdf, _drawn(figure, format="pdf", metadata={"CreationDate": None}))
+    pixels = b""
     for dpi in (180, 150, 120, 90):
-        figure.savefig(png, dpi=dpi, metadata={"Software": None})
-        if png.stat().st_size <= PNG_LIMIT:
+        about = {"Software": None}
+        pixels = _drawn(figure, format="png", dpi=dpi, metadata=about)
+        if len(pixels) <= PNG_LIMIT:
             break
+    replace_whole(png, pixels)
     return [pdf, png]
+
+
+def _drawn(figure: Figure, **options) -> bytes:
+    content = io.BytesIO()
+    with paper():
+        figure.savefig(content, **options)
+    return content.getvalue()

@@ -70,9 +70,14 @@ def open(path: str | os.PathLike[str]) -> xr.Dataset:  # noqa: A001
 
 
 def write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
-    """Write the plan of a sweep into its folder, whole or not at all."""
-    text = json.dumps(manifest, indent=1, sort_keys=True)
-    _replace(Path(folder) / MANIFEST, text.encode())
+    """Write the plan of a sweep into its folder, whole or not at all.
+
+    A plan that is there already, byte for byte, is left alone.
+    """
+    path = Path(folder) / MANIFEST
+    content = json.dumps(manifest, indent=1, sort_keys=True).encode()
+    if not (path.is_file() and path.read_bytes() == content):
+        _replace(path, content)
 
 
 def read_manifest(folder: Path) -> dict[str, Any] | None:

@@ -7,6 +7,7 @@ import numpy as np
 from flax import nnx
 
 from jaxbias._checks import InputError, finite_array, one_of
+from jaxbias.networks._own_activation import check_activation
 from jaxbias.networks.activations import Activation
 from jaxbias.networks.weights import Weights
 
@@ -52,6 +53,7 @@ def unpack(network: Any, activation: Activation | None):
             "TwoLayer(...).build(key, dim), or Weights with activation=",
         )
     assert activation is not None
+    check_activation(activation)
     weights = jax.tree.map(np.asarray, weights)
     for name in ("hidden", "output", "hidden_bias", "output_bias"):
         array = getattr(weights, name)

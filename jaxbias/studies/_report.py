@@ -10,6 +10,7 @@ from typing import Any
 import jax
 import xarray as xr
 
+from jaxbias._files import write_text
 from jaxbias._format import brief
 from jaxbias.plots import draw
 from jaxbias.results import provenance, write
@@ -71,9 +72,8 @@ class Folder:
     def verdicts(self, rows: list[dict[str, Any]]) -> None:
         """Write ``verdicts.json``."""
         self.seconds["verdicts"] = time.perf_counter() - self._began
-        self.path.mkdir(parents=True, exist_ok=True)
         text = json.dumps(rows, indent=1, allow_nan=False)
-        (self.path / "verdicts.json").write_text(text + "\n", "utf-8")
+        write_text(self.path / "verdicts.json", text + "\n")
 
     def readme(
         self,
@@ -112,7 +112,7 @@ class Folder:
             lines += [f"- {runs} did not finish."]
         lines += ["", "## What differs from the papers", ""]
         lines += [f"- {text}" for text in differs]
-        (self.path / "README.md").write_text("\n".join(lines) + "\n", "utf-8")
+        write_text(self.path / "README.md", "\n".join(lines) + "\n")
 
 
 def verdict_table(rows: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -136,7 +136,7 @@ def drawn_claim(
         statement,
         predict,
         decoys,
-        {**network, "dim": 512, "own": 5, "opposite": 5, "draws": 24},
+        {**network, "dim": 512, "own": 5, "opposite": 5, "draws": 48},
         what="readouts/linf",
         quantifier="mean over random orthogonal centres at d = 512, k = 10",
         norm="l_inf",
@@ -144,4 +144,7 @@ def drawn_claim(
         remainder=remainder,
         judge=judge_mean,
         stochastic=True,
+        # 24 draws: at the level of the release the interval is longer than 12 standard
+        # errors, which was what the claim allows itself.
+        edition=2,
     )

@@ -10,8 +10,14 @@ from scipy import stats
 
 from jaxbias._checks import InputError, positive_int
 
-#: The ledger's total error budget: the expected number of false conclusions.
+#: The release whose seeds and levels the ledger's rows have: roots hash it. Raised only
+#: with every page written again, so it is not the version of the package.
+LEDGER_RELEASE = "0.1.0"
+#: The ledger's total error budget: the expected number of false conclusions, at most.
 LEDGER_ALPHA = 0.01
+#: Stochastic claims that the budget is divided among, however many there are by now:
+#: a new claim moves no level of another.
+LEDGER_CLAIMS = 512
 
 
 class Converged(NamedTuple):
@@ -22,11 +28,11 @@ class Converged(NamedTuple):
     converged: np.ndarray
 
 
-def corrected_alpha(stochastic: int, looks: int = 1) -> float:
+def corrected_alpha(stochastic: int = LEDGER_CLAIMS, looks: int = 1) -> float:
     """Level of one conclusive verdict, ``0.01 / (M * looks)``.
 
     Args:
-        stochastic: ``M``, the number of stochastic claims in the ledger.
+        stochastic: ``M``, the number of stochastic claims the budget is divided among.
         looks: 3 where an inconclusive claim may double its seeds twice.
     """
     positive_int("stochastic", stochastic)

@@ -102,14 +102,9 @@ def ledger() -> dict[str, Claim]:
     return claims
 
 
-def stochastic_claims() -> int:
-    """M: the number of claims in the ledger whose verdict chance enters."""
-    return max(1, sum(claim.stochastic for claim in ledger().values()))
-
-
 def level() -> float:
-    """alpha_c, the level of every conclusive stochastic verdict."""
-    return corrected_alpha(stochastic_claims())
+    """alpha_c, the level of every conclusive stochastic verdict of this release."""
+    return corrected_alpha()
 
 
 def select(targets: str | Claim | Iterable[str | Claim] | None = None) -> list[Claim]:

@@ -2,16 +2,18 @@
 
 import hashlib
 import time
+import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from jaxbias import __version__
-from jaxbias._checks import one_of, positive_int
+from jaxbias._checks import InputError, one_of, positive_int
+from jaxbias.results import spec_hash
 from jaxbias.theory._claim import Claim, Hypothesis, Remainder, Training, weigh
 from jaxbias.theory._verdict import Finding, confirms, decide, remark
+from jaxbias.theory.statistics import LEDGER_RELEASE
 from jaxbias.verification.evidence import (
     Evidence,
     check_conventions,
@@ -117,7 +119,7 @@ class Verdict:
 
 def seed_root(claim: Claim) -> int:
     """Root of a claim's seeds: a hash of its id (or family), edition and release."""
-    text = f"{claim.family or claim.id}@{__version__}"
+    text = f"{claim.family or claim.id}@{LEDGER_RELEASE}"
     if claim.edition > 1:
         text += f"#{claim.edition}"
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big")
@@ -137,12 +139,15 @@ def verify(
         targets: a full id, a study, a prefix of an id, a claim of one's own, several
             of them, or None for the whole ledger.
         size: ``quick``, ``paper`` or ``full``: how much evidence.
-        seeds: number of seeds of claims that train networks; None for their own.
+        seeds: number of seeds of claims that train networks; None for their own. The
+            evidence of other claims has no such number: where some of those chosen
+            are of that kind a warning says how many.
         teeth: also require that every decoy is refused.
         progress: called as ``progress(done, total, claim_id)`` before each claim.
 
     Raises:
-        InputError: unknown target or size, or evidence under other conventions.
+        InputError: unknown target or size, evidence under other conventions, or
+            ``seeds`` for claims none of which trains networks.
 
     Example:
         >>> [verdict] = verify("min-vidal-2024/radius-at-centre-averaged")
@@ -150,9 +155,10 @@ def verify(
         'holds'
     """
     one_of("size", size, SIZES)
+    chosen = select(targets)
     if seeds is not None:
         positive_int("seeds", seeds)
-    chosen = select(targets)
+        _say_who_takes_seeds(chosen, size, seeds)
     shared: dict[str, Evidence] = {}
     verdicts = []
     for done, claim in enumerate(chosen):
@@ -160,6 +166,29 @@ def verify(
             progress(done, len(chosen), claim.id)
         verdicts.append(_check(claim, size, seeds, teeth, shared))
     return verdicts
+
+
+def _say_who_takes_seeds(chosen: list[Claim], size: str, seeds: int) -> None:
+    others = [claim for claim in chosen if not _trains(claim, size)]
+    if chosen and len(others) == len(chosen):
+        which = chosen[0].id if len(chosen) == 1 else f"{len(chosen)} claims"
+        raise InputError(
+            f"seeds={seeds} for {which}",
+            "only a claim that trains networks has seeds to choose the number of",
+            "the same without seeds, or size='paper' for more evidence",
+        )
+    if others:
+        warnings.warn(
+            f"seeds={seeds} has no effect on {len(others)} of the {len(chosen)} claims"
+            " chosen: they train no networks",
+            stacklevel=3,
+        )
+
+
+def _trains(claim: Claim, size: str) -> bool:
+    if claim.predict(claim.setting).get("vacuous"):
+        return False
+    return isinstance(claim.evidence(claim.setting, size), Training)
 
 
 def _check(claim: Claim, size: str, seeds, teeth: bool, shared: dict) -> Verdict:
@@ -217,7 +246,8 @@ def _refused(decoys: list[tuple[str, str]]) -> bool:
 def _gather(claim: Claim, request, seeds, root: int, shared: dict) -> Evidence:
     if seeds is not None and isinstance(request, Training):
         request = replace(request, seeds=seeds)
-    key = f"{root}:{request!r}"
+    # The repr of a long array leaves out its middle; the hash reads every entry.
+    key = f"{root}:{spec_hash(request)}"
     if key not in shared:
         shared[key] = execute(request, root)
     check_conventions(claim, shared[key])

@@ -191,3 +191,13 @@ def test_results_never_load_jax():
     code = "import sys, jaxbias.results; print('jax' in sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert run.stdout.strip() == "False", run.stderr
+
+
+def test_a_plan_that_is_there_already_is_left_alone(tmp_path):
+    plan = {"spec_hash": "f", "files": ["batch-0.nc"]}
+    store.write_manifest(tmp_path, plan)
+    before = (tmp_path / "sweep.json").stat()
+    store.write_manifest(tmp_path, plan)
+    assert (tmp_path / "sweep.json").stat().st_ino == before.st_ino
+    store.write_manifest(tmp_path, {**plan, "files": []})
+    assert store.read_manifest(tmp_path) == {**plan, "files": []}

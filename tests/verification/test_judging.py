@@ -106,11 +106,6 @@ def test_shared_evidence_is_computed_once(monkeypatch):
     assert len(calls) == 1
 
 
-def test_the_level_is_shared_among_stochastic_claims():
-    count = sum(claim.stochastic for claim in registry.ledger().values())
-    assert registry.level() == pytest.approx(0.01 / count)
-
-
 def test_progress_is_told_before_each_claim():
     told = []
     run.verify("jaxbias/radius-at-centre-linf", progress=lambda *a: told.append(a))

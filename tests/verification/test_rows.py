@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+import warnings
 
 import numpy as np
 import pytest
@@ -369,7 +370,7 @@ def test_the_size_reaches_the_evidence(size, toy):
 def test_the_root_is_a_hash_of_name_and_release(
     identity, family, text, monkeypatch, toy
 ):
-    monkeypatch.setattr(run, "__version__", "1.2.3")
+    monkeypatch.setattr(run, "LEDGER_RELEASE", "1.2.3")
     expected = int(hashlib.sha256(text.encode()).hexdigest()[:8], 16)
     verdict = check(id=identity, family=family)
     assert verdict.row()["seed_root"] == expected == toy[0][1]
@@ -391,9 +392,47 @@ def test_seeds_are_those_of_the_claim_unless_asked(asked, got, monkeypatch):
     assert verdict.seeds == got
 
 
-def test_seeds_leave_a_computation_alone(toy):
-    run.verify(claim(), seeds=9)
-    assert toy[0][0] == REQUEST.parameters
+@pytest.mark.parametrize("among", [1, 3])
+def test_seeds_for_claims_that_train_nothing_are_refused(among, toy):
+    which = "toy/0" if among == 1 else "3 claims"
+    vacuous = claim(id="toy/2", predict=lambda s: {"vacuous": True}, expected="vacuous")
+    chosen = [claim(id="toy/0"), claim(id="toy/1"), vacuous][:among]
+    with pytest.raises(InputError, match=rf"seeds=9 for {which}: only .* trains"):
+        run.verify(chosen, seeds=9)
+    assert toy == []
+
+
+def test_where_seeds_act_on_some_claims_the_number_of_others_is_told(monkeypatch, toy):
+    ends = evidence.Evidence({"lower": [0.9], "upper": [0.95]}, {}, 9)
+    both = lambda request, root: (
+        ends if isinstance(request, c.Training) else evidence.execute(request, root)
+    )
+    monkeypatch.setattr(run, "execute", both)
+    trained = claim(id="toy/trained", evidence=lambda s, z: TRAINING)
+    chosen = [claim(id="toy/0"), trained, claim(id="toy/1")]
+    with pytest.warns(UserWarning, match="seeds=9 has no effect on 2 of the 3"):
+        verdicts = run.verify(chosen, seeds=9)
+    assert [v.seeds for v in verdicts] == [0, 9, 0]
+    assert [parameters for parameters, _ in toy] == 2 * [REQUEST.parameters]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        run.verify(chosen)
+        run.verify(trained, seeds=9)
+
+
+def test_arrays_that_differ_in_their_middle_are_other_evidence(toy):
+    """NumPy's repr of a long array leaves out what the two differ in."""
+    first = np.linspace(0.0, 0.5, 5000)
+    second = first.copy()
+    second[2500] = 1.5
+    assert repr(first) == repr(second)
+    pair = [
+        claim(id=f"toy/{n}", family="f", evidence=gather(lower=ends, upper=ends))
+        for n, ends in enumerate((first, second, first.copy()))
+    ]
+    verdicts = run.verify(pair)
+    assert [v.finding.conclusion for v in verdicts] == ["true", "false", "true"]
+    assert len(toy) == 2, "equal arrays share"
 
 
 @pytest.mark.parametrize(
