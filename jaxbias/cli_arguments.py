@@ -92,10 +92,16 @@ class Radius:
     network: tyro.conf.Positional[Annotated[Path, tyro.conf.arg(metavar="NETWORK")]]
     """A PyTorch state dict (.pt), an .npz, a flax msgpack file or an orbax folder."""
     data: tyro.conf.Positional[Annotated[Path, tyro.conf.arg(metavar="DATA")]]
-    """.npz with inputs and labels (or x and y), or .csv with labels in the last column.
+    """.npz with inputs and labels (or X and y, data and target), or .csv with a header.
 
+    Of a .csv, the column label (or y, target, class) holds the labels, and without a
+    header the last one where it alone, and not the first one, holds whole numbers.
     Labels are +1 and -1 for a network with one output, and else 0, 1, 2, ...
     """
+    label: Annotated[str | None, tyro.conf.arg(metavar="COLUMN")] = None
+    """Name or number (from 0, or -1 for the last) of the label column; or an array."""
+    inputs: Annotated[str | None, tyro.conf.arg(metavar="ARRAY")] = None
+    """Name of the array of inputs in an .npz, where it is not plain."""
     order: Literal["2", "inf"] = "2"
     """The norm of perturbations, l_2 or l_inf."""
     effort: Literal["attack", "bounds", "tight", "exact"] = "bounds"
@@ -113,8 +119,14 @@ class Radius:
     """How outputs decide; the last three need --groups. None: sign or largest one."""
     groups: Annotated[tuple[int, ...] | None, tyro.conf.arg(metavar="{1,-1}...")] = None
     """The label that each output stands for, as in --groups 1 1 -1."""
-    box: Annotated[tuple[float, float] | None, tyro.conf.arg(metavar="LOW HIGH")] = None
-    """Lowest and highest number that a perturbed input may have."""
+    box: Annotated[tuple[str, ...] | None, tyro.conf.arg(metavar="{LOW HIGH|FILE}")] = (
+        None
+    )
+    """Lowest and highest number that a perturbed input may have, in the unit of DATA.
+
+    Or a file with low and high, one for each input: an .npz, or a .csv with these two
+    columns and a row an input.
+    """
     tie: Literal["<=", "<"] = "<="
     """Which margins are broken, in quotes: "<=" 0, or only "<" 0."""
     limit: int | None = None

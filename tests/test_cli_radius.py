@@ -10,7 +10,7 @@ import sys
 import numpy as np
 import pytest
 
-from jaxbias import cli, cli_commands, cli_radius
+from jaxbias import cli, cli_commands, cli_points, cli_radius
 from jaxbias._checks import InputError
 from jaxbias.cli_arguments import Radius, parse
 from jaxbias.networks import PReLU, ReLU, Weights, readouts
@@ -127,7 +127,7 @@ def test_the_document_holds_the_radii_of_the_network(name, order, places, capsys
 @pytest.mark.parametrize("name", ["one", "three"])
 def test_every_file_of_points_gives_the_same_points(name, data, places):
     whole = np.load(places / f"{name}-data.npz")
-    inputs, labels = cli_radius.points(places / f"{name}{data}")
+    inputs, labels = cli_points.points(places / f"{name}{data}")
     np.testing.assert_array_equal(inputs, whole["inputs"])
     np.testing.assert_array_equal(labels, whole["labels"])
 
@@ -272,12 +272,12 @@ def test_an_activation_in_the_file_needs_no_words(places, capsys):
         ("@one.npz @words.npz R", "arrays of numbers"),
         ("@one.npz @number.npz R", "arrays of numbers"),
         ("@one.npz @nan.npz R", "NaN or infinite"),
-        ("@one.npz @names.npz R", "inputs=..., labels=..."),
+        ("@one.npz @names.npz R", "--inputs points --label classes"),
         ("@one.npz @objects.npz R", "its arrays cannot be read"),
         ("@one.npz @empty.csv R", "it has no rows"),
         ("@one.npz @column.csv R", "it has one column"),
-        ("@one.npz @ragged.csv R", "no table of numbers"),
-        ("@one.npz @bytes.csv R", "no table of numbers"),
+        ("@one.npz @ragged.csv R", "line 2 of 2 cells"),
+        ("@one.npz @bytes.csv R", "text in UTF-16"),
         ("@one.npz @folder R", "it is a folder"),
         ("@folder @one-data.npz R", "no orbax checkpoint"),
         ("@one.csv @one-data.npz R", "a PyTorch state dict, an .npz"),
