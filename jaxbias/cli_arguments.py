@@ -90,7 +90,12 @@ class Radius:
     """
 
     network: tyro.conf.Positional[Annotated[Path, tyro.conf.arg(metavar="NETWORK")]]
-    """A PyTorch state dict (.pt), an .npz, a flax msgpack file or an orbax folder."""
+    """A PyTorch state dict (.pt), safetensors, an .npz, flax msgpack or orbax folder.
+
+    An .npz may also hold mask (False for rows that only pad), normalise_inputs (true:
+    neurons are divided by powers of the input's norm), activation, exponent and leak
+    (of LeakyReLU, the slope below 0).
+    """
     data: tyro.conf.Positional[Annotated[Path, tyro.conf.arg(metavar="DATA")]]
     """.npz with inputs and labels (or X and y, data and target), or .csv with a header.
 
@@ -110,8 +115,29 @@ class Radius:
     """What the neurons apply; needed unless the network's file says it."""
     exponent: float | None = None
     """Of prelu (which is divided by powers of the weights' norm) or of power."""
-    output: Literal["halves"] | None = None
-    """Readout of a file with one layer: +1/m and then -1/m, each for m neurons."""
+    hidden: Annotated[str | None, tyro.conf.arg(metavar="KEY")] = None
+    """Name of the first layer's matrix, where it is not plain."""
+    output: Annotated[str | None, tyro.conf.arg(metavar="{KEY|halves}")] = None
+    """Name of the readout; or halves, +1/m and then -1/m, each for m neurons."""
+    hidden_bias: Annotated[str | None, tyro.conf.arg(metavar="KEY")] = None
+    """Name of the biases of the neurons."""
+    output_bias: Annotated[str | None, tyro.conf.arg(metavar="KEY")] = None
+    """Name of the biases of the outputs."""
+    transpose: bool = False
+    """Matrices are stored inputs x outputs, where neither names nor shapes tell."""
+    no_transpose: bool = False
+    """Matrices are stored outputs x inputs, likewise."""
+    subtract: Annotated[str | None, tyro.conf.arg(metavar="KEY")] = None
+    """Name of what the network takes off its inputs; points and box stay as they are.
+
+    The biases are moved instead: pixels stay pixels.
+    """
+    ignore: Annotated[
+        tyro.conf.UseAppendAction[tuple[str, ...]], tyro.conf.arg(metavar="KEY")
+    ] = ()
+    """Name of an array that is no part of the function; may be given again."""
+    part: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
+    """Which network, where the file holds several: model, ema, ..."""
     readout: (
         Literal["score", "argmax", "group-argmax", "summed-logits", "probability-sum"]
         | None

@@ -55,6 +55,11 @@ def check(command: Radius) -> None:
             "and no others do",
             "--readout group-argmax --groups 1 1 -1",
         )
+    if command.transpose and command.no_transpose:
+        raise InputError(
+            "--transpose with --no-transpose", "they are opposites", "one of them"
+        )
+    box_of(command.box)
     if command.limit is not None:
         positive_int("--limit", command.limit)
     if command.out is not None and command.out.is_dir():
@@ -78,7 +83,20 @@ def report(command: Radius) -> int:
     from jaxbias._files import write_arrays
 
     network = networks.read(
-        command.network, activation_of(command), output=command.output
+        command.network,
+        activation_of(command),
+        hidden=command.hidden,
+        output=command.output,
+        hidden_bias=command.hidden_bias,
+        output_bias=command.output_bias,
+        transpose=True
+        if command.transpose
+        else False
+        if command.no_transpose
+        else None,
+        subtract=command.subtract,
+        ignore=command.ignore,
+        part=command.part,
     )
     inputs, labels = points(command.data, command.label, command.inputs)
     taken = slice(command.limit)
