@@ -16,11 +16,8 @@ from jaxbias.networks._layers import (
     readout_given,
     shapes_of,
 )
-from jaxbias.networks._suggestion import working_call
+from jaxbias.networks._suggestion import TRANSPOSED, working_call
 from jaxbias.networks.weights import Weights
-
-# Whether a matrix of this name is stored (in, out); other names tell nothing.
-_TRANSPOSED = {"weight": False, "hidden": False, "kernel": True, "output": True}
 
 
 @dataclass(frozen=True)
@@ -213,7 +210,7 @@ def _settled(fits: list[_Fit], contents: Contents, naming: Naming) -> _Fit:
             "these shapes do not fit together so, nor the biases to them",
             working_call(contents.arrays),
         )
-    known = [_TRANSPOSED.get(role.rpartition(".")[2]) for role in roles]
+    known = [TRANSPOSED.get(role.rpartition(".")[2]) for role in roles]
     known += [None] * (2 - len(known))
     if naming.transpose is not None:
         known[0] = naming.transpose

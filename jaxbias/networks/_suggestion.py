@@ -7,9 +7,12 @@ import numpy as np
 
 from jaxbias.networks._checked_weights import AS_ARRAYS
 
+# Whether a matrix of this name is stored (in, out); other names tell nothing.
+TRANSPOSED = {"weight": False, "hidden": False, "kernel": True, "output": True}
 _ROLES = ("hidden", "output", "hidden_bias", "output_bias", "subtract")
 _CENTRES = ("mean", "cent", "sub", "shift", "offset", "mu")
-_LAST = ("out", "head", "last", "top", "read", "class", "v", "a")
+_LAST = ("out", "head", "last", "top", "class", "vote", "second")
+_LAST_LETTERS = ("v", "a")
 _LONGEST = 280
 
 
@@ -72,18 +75,22 @@ def _calls(
                 roles = {**given, "hidden": hidden, "output": output}
                 ignored = _rest(numbers, roles, (neurons, features, classes))
                 ignored += [name for name in arrays if name not in numbers]
-                square = neurons == features or readout.shape == (neurons, neurons)
+                square = readout.shape == (neurons, neurons)
+                plain = TRANSPOSED.get(leaf) is across and (
+                    not square or output.rpartition(".")[2] in TRANSPOSED
+                )
                 against = (
                     len([n for n in ignored if arrays[n].ndim > 1]),
                     _biased(output),
+                    _last(hidden),
                     odd,
                     len(ignored),
                     readout.ndim == 1 and not _last(output),
                     places[hidden] > places[output],
                 )
-                state = across if square or odd else None
+                state = None if plain else across
                 yield tuple(map(int, against)), roles, ignored, state
-            if len(numbers) == 1:
+            if len(arrays) == 1 and neurons % 2 == 0:
                 against = (0, int(odd))
                 yield against, {"hidden": hidden, "output": "halves"}, [], across
 
@@ -123,5 +130,6 @@ def _biased(name: str) -> bool:
 
 
 def _last(name: str) -> bool:
-    leaf = name.rpartition(".")[2].casefold()
-    return any(leaf.startswith(part) for part in _LAST)
+    low = name.casefold()
+    leaf = low.rpartition(".")[2].rstrip("_0123456789")
+    return leaf in _LAST_LETTERS or any(part in low for part in _LAST)

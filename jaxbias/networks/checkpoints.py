@@ -149,11 +149,14 @@ def read(
         found = candidates(contents, output)
     activation = _settled_activation(contents, activation)
     normalise = contents.normalise_inputs
+    dtype = found[0].hidden.dtype
     if centre is not None:
         move = (activation, centre, normalise, contents.source)
         found = [centred(weights, *move) for weights in found]
     if isinstance(path, nnx.Module) and output is None and callable(path):
-        weights = same_function(path, found, activation, normalise, contents.source)
+        weights = same_function(
+            path, found, activation, normalise, contents.source, dtype
+        )
     else:
         weights = settled(contents, found)
     return TwoLayerNetwork(
