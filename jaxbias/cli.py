@@ -43,6 +43,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 "the command line needs the extra 'cli'",
                 "pip install 'jaxbias[cli]'",
             ) from None
+        if words == ["--version"]:
+            from jaxbias import __version__
+
+            print("jaxbias", __version__, flush=True)
+            return AS_EXPECTED
         command = parse(words)
 
         from jaxbias.cli_commands import run

@@ -16,7 +16,8 @@ from jaxbias.cli_output import one_line
 _DESCRIPTION = """\
 The numerical laboratory for the theory of implicit bias and adversarial robustness:
 train exactly as the theory describes, measure what the theorems speak of, and hold it
-against the closed form. `jaxbias reproduce` runs the main studies."""
+against the closed form. `jaxbias reproduce` runs the main studies, and
+`jaxbias --version` says which version this is."""
 
 
 @dataclass(frozen=True)

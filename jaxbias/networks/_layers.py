@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxbias._checks import InputError, one_of
+from jaxbias._checks import InputError, one_of, plain_array
 from jaxbias._precision import float_dtype
 from jaxbias.networks._checked_weights import AS_ARRAYS, as_floats, checked_weights
 from jaxbias.networks._suggestion import working_call
@@ -200,12 +200,7 @@ def readout_given(output: Any, hidden: np.ndarray, source: str) -> np.ndarray:
             "output='halves', in a shell --output halves",
         )
     if not isinstance(output, str):
-        try:
-            array = np.asarray(output)
-        except ValueError as error:
-            raise InputError(
-                "output= rows of several lengths", str(error), "an array"
-            ) from error
+        array = plain_array("output", output)
         wide = array.dtype.kind in "iu" or array.dtype.name == "float64"
         return array.astype(float_dtype()) if wide else array
     one_of("output", output, ("halves",))

@@ -81,7 +81,8 @@ def _calls(
                 )
                 against = (
                     len([n for n in ignored if arrays[n].ndim > 1]),
-                    _biased(output),
+                    _biased(output) or _central(output),
+                    "subtract" in roles and not _central(roles["subtract"]),
                     _last(hidden),
                     odd,
                     len(ignored),
@@ -115,8 +116,8 @@ def _rest(
             )
             if array.shape in shapes and role not in roles
         ]
-        centre = any(part in name.casefold() for part in _CENTRES)
-        fits.sort(key=lambda role: (role == "subtract") is not centre)
+        central = _central(name)
+        fits.sort(key=lambda role: (role == "subtract") is not central)
         if not fits or ("count" in name and not array.ndim):
             ignored.append(name)
         else:
@@ -127,6 +128,10 @@ def _rest(
 def _biased(name: str) -> bool:
     leaf = name.rpartition(".")[2].casefold()
     return "bias" in leaf or leaf.rstrip("_0123456789") in ("b", "c")
+
+
+def _central(name: str) -> bool:
+    return any(part in name.casefold() for part in _CENTRES)
 
 
 def _last(name: str) -> bool:

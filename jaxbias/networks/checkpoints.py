@@ -227,6 +227,9 @@ def _contents(path: Path, activation: Activation | None) -> Contents:
     except OSError as error:
         why = f"it cannot be read ({error.strerror})"
         raise InputError(source, why, _READS) from error
+    # First, for its length may begin like any other format.
+    if is_safetensors(head):
+        return Contents(source, read_safetensors(path, source), ordered=False)
     if head.startswith(_ZIP):
         return _zip_contents(path, source, activation)
     if head.startswith(_TORCH_BEFORE_ZIP):
@@ -237,8 +240,6 @@ def _contents(path: Path, activation: Activation | None) -> Contents:
         )
     if head.startswith(_PICKLE):
         raise InputError(source, "reading a pickle can run any code", AS_ARRAYS)
-    if is_safetensors(head):
-        return Contents(source, read_safetensors(path, source), ordered=False)
     if _MSGPACK.match(head):
         return read_msgpack(path, source)
     if path.suffix.lower() == ".onnx" or _ONNX.match(head):

@@ -324,7 +324,8 @@ def test_a_first_layer_alone_asks_for_its_readout(name, tmp_path):
         (np.ones((3, 6)), "output of shape (3, 6)"),
         (np.full(6, np.nan), "output with 6 weights"),
         (["a"] * 6, "output of type str32"),
-        ([[1], [1, 2]], "output="),
+        ([[1], [1, 2]], "output of type list"),
+        (np.ma.masked_equal(np.arange(6), 2), "output with 1 masked entries"),
     ):
         assert told in str(refused(path, output=wrong))
 
