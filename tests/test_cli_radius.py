@@ -276,7 +276,7 @@ def test_a_centred_network_keeps_to_a_box_of_pixels(places, capsys):
     words = ("@centred.npz", "@pixels.npz", *RELU, "--order", "inf", "--json")
     status, _, err = run(places, capsys, *words)
     assert status == 2
-    told = re.search(r"in a shell, (--.*?)\. ?\n", err)
+    told = re.search(r"in a shell (--.*?)\.\n", err)
     assert told
     assert told[1] == "--hidden W --output a --subtract center --transpose"
     words = (*words, *told[1].split(), "--effort", "exact", "--box", "@box.npz")
