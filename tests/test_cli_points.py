@@ -117,6 +117,12 @@ def test_pixels_without_a_header_are_a_question(tmp_path):
     refused(path, "whose first line is 0, 1, 2")
 
 
+def test_a_coordinate_called_y_is_no_label(tmp_path):
+    path = table(tmp_path, 2, ["x", "y", "sign", "z"])
+    refused(path, "y is called like labels and holds fractions", "--label z, or")
+    assert_read(path, label="sign")
+
+
 @pytest.mark.parametrize(
     ("label", "told"),
     [("d", "no column is called so"), ("4", "no column"), ("2", "several columns")],
