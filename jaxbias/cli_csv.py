@@ -84,6 +84,7 @@ class Table:
             return self._unnamed()
         places = [p for p, name in enumerate(self.names) if name.casefold() in LABELS]
         if len(places) == 1:
+            self._whole(places[0])
             return places[0]
         called = [self.names[place] for place in places]
         apart = len({name.casefold() for name in called}) == len(called)
@@ -93,6 +94,21 @@ class Table:
             f"{'several' if places else 'none'} of them may hold the labels, and "
             "which one is not guessed",
             " or ".join(f"--label {option}" for option in options),
+        )
+
+    def _whole(self, place: int) -> None:
+        """Refuse a column whose name is that of labels and whose numbers are not."""
+        import numpy as np
+
+        assert self.names is not None
+        values = self.values[:, place]
+        if np.array_equal(values, np.round(values)):
+            return
+        other = next((n for n in self.names[::-1] if n != self.names[place]), "COLUMN")
+        raise InputError(
+            f"{self.source} with {self._columns()}",
+            f"{self.names[place]} is called like labels and holds fractions",
+            f"--label {other}, or another column",
         )
 
     def _unnamed(self) -> int:

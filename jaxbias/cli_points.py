@@ -104,7 +104,8 @@ def _from_npz(
         [rows], [labels] = found.values()
         if rows != labels:
             return arrays[rows], arrays[labels]
-    if len(arrays) < 2:
+    same = inputs is not None and inputs == label
+    if len(arrays) < 2 or same:
         raise InputError(listed, "inputs and labels are two arrays", _SAVE)
     guess = _pair(arrays, found)
     open_ = [flag.strip("-") for flag, fits in found.items() if len(fits) != 1]

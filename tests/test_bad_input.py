@@ -91,6 +91,11 @@ CASES = {
         "labels[~labels.mask], or",
     ),
     "words for points": (lambda: radius([["a"] * 20]), "type list", "an array"),
+    "a box of another dimension": (
+        lambda: radius(box=(np.zeros(7), 1)),
+        r"box of shapes \[\(7,\), \(\)\]",
+        "box=(0.0, 1.0)",
+    ),
     "a box behind a mask": (lambda: radius(box=(MASKED[0], 1)), "1 masked", "fill"),
     "a box that records gradients": (lambda: radius(box=(0, Tensor())), "box", "det"),
     "rows of a data set behind a mask": (

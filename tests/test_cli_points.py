@@ -117,6 +117,12 @@ def test_pixels_without_a_header_are_a_question(tmp_path):
     refused(path, "whose first line is 0, 1, 2")
 
 
+def test_a_coordinate_called_y_is_no_label(tmp_path):
+    path = table(tmp_path, 2, ["x", "y", "sign", "z"])
+    refused(path, "y is called like labels and holds fractions", "--label z, or")
+    assert_read(path, label="sign")
+
+
 @pytest.mark.parametrize(
     ("label", "told"),
     [("d", "no column is called so"), ("4", "no column"), ("2", "several columns")],
@@ -226,6 +232,7 @@ def test_names_that_are_not_there_and_other_archives_are_told(tmp_path):
     np.savez(path, x=ROWS, y=LABELS)
     refused(path, "--inputs z is not among them", "x (4, 3), y (4,)", inputs="z")
     refused(path, "--label z is not among them", label="z")
+    refused(path, "two arrays", label="x", inputs="x")
     assert points(path, label="y", inputs="x")[0].shape == (4, 3)
     np.savez(path, x=ROWS)
     refused(path, "two arrays")
@@ -311,3 +318,30 @@ def test_points_that_are_all_wrong_are_said_loudly(
         return
     assert said.err == f"jaxbias: warning: {found['warning']}\n"
     assert re.search("all 3 points are wrong when clean.*--label", said.err)
+
+
+_starts = st.sampled_from(
+    [b"", b"PK\x03\x04", b"\x93NUMPY", b"\x80\x02", b"\x81\xa1w", b"\x08\x08\x12"]
+    + [b"\x10" + bytes(7) + b"{", b"\x89HDF\r\n\x1a\n", b"a,label\n"]
+)
+
+
+@settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(_starts, st.binary(max_size=40), st.booleans())
+def test_any_file_is_one_line_for_the_command(
+    tmp_path, monkeypatch, capsys, start, rest, network
+):
+    monkeypatch.setattr(cli_commands, "start_jax", lambda: None)
+    np.savez(tmp_path / "net.npz", hidden=np.eye(3), output=np.ones(3))
+    np.savez(tmp_path / "points.npz", X=np.eye(3), y=np.ones(3))
+    (tmp_path / "junk").write_bytes(start + rest)
+    names = ("junk", "points.npz") if network else ("net.npz", "junk")
+    words = [str(tmp_path / name) for name in names]
+    assert cli.main(["radius", *words, "--activation", "relu"]) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert re.fullmatch(r"jaxbias: .* Try .*\n", said.err)

@@ -250,6 +250,32 @@ def test_an_activation_in_the_file_needs_no_words(places, capsys):
     assert [p["upper"] for p in json.loads(out)["points"]] == exact.upper.tolist()
 
 
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        ("", {}),
+        ("--hidden W --output a", {"hidden": "W", "output": "a"}),
+        ("--hidden-bias b --part ema", {"hidden_bias": "b", "part": "ema"}),
+        ("--output-bias c --transpose", {"output_bias": "c", "transpose": True}),
+        ("--subtract m --no-transpose", {"subtract": "m", "transpose": False}),
+        ("--ignore d --ignore e", {"ignore": ("d", "e")}),
+    ],
+)
+def test_every_name_reaches_the_reader(words, named, places, capsys, monkeypatch):
+    from jaxbias import networks
+
+    given = {}
+
+    def read(path, activation, **names):
+        given.update(names)
+        raise InputError("names", "enough is known", "no more")
+
+    monkeypatch.setattr(networks, "read", read)
+    assert run(places, capsys, "@one.npz", "@one-data.npz", *words.split())[0] == 2
+    roles = ("hidden", "output", "hidden_bias", "output_bias", "transpose", "subtract")
+    assert given == {**dict.fromkeys((*roles, "part")), "ignore": (), **named}
+
+
 def boxed_distances(weights, scores, points, low, high):
     """Least l_inf steps inside a box that take linear scores to 0, by bisection."""
     room = np.where(np.sign(scores)[:, None] * weights > 0, points - low, high - points)
@@ -276,7 +302,7 @@ def test_a_centred_network_keeps_to_a_box_of_pixels(places, capsys):
     words = ("@centred.npz", "@pixels.npz", *RELU, "--order", "inf", "--json")
     status, _, err = run(places, capsys, *words)
     assert status == 2
-    told = re.search(r"in a shell, (--.*?)\. ?\n", err)
+    told = re.search(r"in a shell (--.*?)\.\n", err)
     assert told
     assert told[1] == "--hidden W --output a --subtract center --transpose"
     words = (*words, *told[1].split(), "--effort", "exact", "--box", "@box.npz")

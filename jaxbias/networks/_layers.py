@@ -84,6 +84,8 @@ def candidates(contents: Contents, output: Any = None) -> list[Weights]:
             "no layer reads as many numbers as the other one gives",
             "two linear layers, (neurons, features) and then (outputs, neurons)",
         )
+    if len(orders) == 1:
+        _in_the_order_of_numbers(*orders[0], contents)
     # Numbers in the names tell the order, words do not.
     orders.sort(key=lambda pair: _numbers(pair[0].name))
     return [
@@ -111,6 +113,25 @@ def settled(contents: Contents, found: list[Weights]) -> Weights:
         "either layer can be the first, and their names do not tell",
         f"{working_call(contents.arrays)}, or the other way round",
     )
+
+
+def _in_the_order_of_numbers(first: _Layer, second: _Layer, contents: Contents) -> None:
+    """Refuse layers that fit only against the numbers in their names.
+
+    Matrices that are stored (in, out) under names of PyTorch look like that.
+    """
+    counted = _stem(first.name) == _stem(second.name)
+    if counted and _numbers(first.name) > _numbers(second.name):
+        leaf = "kernel" if f"{first.name}.kernel" in contents.arrays else "weight"
+        names = [f"{layer.name}.{leaf}" for layer in (first, second)]
+        raise InputError(
+            f"{contents.source} with {shapes_of(matrices_of(contents.arrays))}",
+            f"{names[0]} can only come first, against the numbers, unless matrices are "
+            "stored the other way round",
+            f"hidden={names[0]!r}, output={names[1]!r}, in a shell --hidden {names[0]} "
+            f"--output {names[1]}; or the other names and transpose="
+            f"{leaf == 'weight'}",
+        )
 
 
 def _numbers(name: str) -> list[str]:
@@ -149,11 +170,13 @@ def _layers(arrays: Named, source: str) -> list[_Layer]:
         layers.append(_Layer(prefix, matrix, arrays.get(bias)))
     others = {name: array for name, array in arrays.items() if name not in known}
     if others:
+        call = working_call(arrays)
+        without = "a network without them, or " * (call == AS_ARRAYS)
         raise InputError(
-            f"{source} with {shapes_of(others)}",
-            "beside the weights and biases of linear layers, these have no known "
-            "place in the function, and without them it would be another one",
-            working_call(arrays),
+            f"{source} with {shapes_of({**others, **arrays})}",
+            f"{', '.join(list(others)[:_SHOWN])} have no known place in two linear "
+            "layers, and without them it would be another function",
+            without + call,
         )
     if not layers:
         raise InputError(

@@ -46,7 +46,12 @@ def working_call(arrays: dict[str, np.ndarray], naming: Any = None) -> str:
     said = " ".join(shell)
     if len(said) > _LONGEST:
         return AS_ARRAYS
-    return f"read(path, activation, {', '.join(words)}) or, in a shell, {said}"
+    call = f"names as in read(path, activation, {', '.join(words)}), in a shell {said}"
+    height, width = arrays[roles["hidden"]].shape
+    if transpose is None or height != width:
+        return call
+    other = "--no-transpose" if transpose else "--transpose"
+    return f"{call}, or {other} if it is stored the other way round"
 
 
 def _calls(
@@ -75,6 +80,9 @@ def _calls(
                 roles = {**given, "hidden": hidden, "output": output}
                 ignored = _rest(numbers, roles, (neurons, features, classes))
                 ignored += [name for name in arrays if name not in numbers]
+                used = matrix.shape, readout.shape
+                if not all(_idle(arrays[name], used) for name in ignored):
+                    continue
                 square = readout.shape == (neurons, neurons)
                 plain = TRANSPOSED.get(leaf) is across and (
                     not square or output.rpartition(".")[2] in TRANSPOSED
@@ -112,17 +120,28 @@ def _rest(
             for role, shapes in (
                 ("subtract", ((features,),)),
                 ("hidden_bias", ((neurons,),)),
-                ("output_bias", ((classes,), () if classes == 1 else (classes,))),
+                ("output_bias", ((classes,), ())),
             )
-            if array.shape in shapes and role not in roles
+            if array.shape in shapes
+            and role not in roles
+            and (array.ndim or (classes == 1 and _biased(name)))
         ]
         central = _central(name)
         fits.sort(key=lambda role: (role == "subtract") is not central)
-        if not fits or ("count" in name and not array.ndim):
+        if not fits:
             ignored.append(name)
         else:
             roles[fits[0]] = name
     return ignored
+
+
+def _idle(array: np.ndarray, used: tuple[tuple[int, ...], ...]) -> bool:
+    """Whether an array may be left out: a count, a word, another copy of a matrix.
+
+    Vectors are not: those of a normalisation are part of the function.
+    """
+    number = array.dtype.kind == "f" or array.dtype.name == "bfloat16"
+    return array.shape in used if array.ndim else not number
 
 
 def _biased(name: str) -> bool:

@@ -122,8 +122,10 @@ def check_box(box: Any, points: np.ndarray) -> tuple[np.ndarray, np.ndarray] | N
     except InputError:
         raise
     except (TypeError, ValueError):
+        shapes = isinstance(box, list | tuple) and any(map(np.ndim, box))
+        told = f"of shapes {list(map(np.shape, box))}" if shapes else f"{box!r}"
         raise InputError(
-            f"box={box!r}",
+            f"box {told}",
             f"it is a lowest and a highest input, numbers or {points.shape[1]} each",
             "box=(0.0, 1.0)",
         ) from None

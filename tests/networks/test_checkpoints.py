@@ -258,6 +258,26 @@ def test_where_both_orders_fit_numbers_tell_unless_the_file_differs(last, tmp_pa
     assert "do not tell" in str(refused(written(tmp_path, **back)))
 
 
+@pytest.mark.parametrize("leaf", ["weight", "kernel"])
+def test_layers_against_their_numbers_may_be_stored_the_other_way(leaf, tmp_path):
+    arrays = drawn(3, 4, 6)
+    first, second = arrays["first.weight"], arrays["second.weight"]
+    zeros = np.zeros(6), np.zeros(3)
+    turn = (lambda a: a.T) if leaf == "weight" else (lambda a: a)
+    stored = {f"0.{leaf}": turn(first), f"2.{leaf}": turn(second)}
+    path = written(tmp_path, **stored)
+    error = refused(path)
+    assert f"2.{leaf} can only come first, against the numbers" in str(error)
+    names = {"hidden": f"0.{leaf}", "output": f"2.{leaf}"}
+    assert error.fix.endswith(f"transpose={leaf == 'weight'}")
+    network = read(path, ReLU(), **names, transpose=leaf == "weight")
+    assert_same(network, (first, zeros[0], second, zeros[1]))
+    names = {"hidden": f"2.{leaf}", "output": f"0.{leaf}"}
+    assert f"--hidden 2.{leaf} --output 0.{leaf}" in error.fix
+    back = (second.T, zeros[0], first.T, np.zeros(4))
+    assert_same(read(path, ReLU(), **names), back)
+
+
 def changed(**changes):
     arrays = {**drawn(), **{n.replace("_", ".", 1): a for n, a in changes.items()}}
     return {name: array for name, array in arrays.items() if array is not None}
@@ -588,7 +608,10 @@ def test_modules_that_are_more_or_less_than_two_layers_are_refused():
     norm = nnx.BatchNorm(5, rngs=nnx.Rngs(0))
     net = Net((4, 5, 1))
     sequence = nnx.Sequential(net.zebra, norm, nnx.relu, net.apple)
-    assert "layers.1.mean (5,)" in str(refused(sequence))
+    error = refused(sequence)
+    assert "layers.1.mean (5,)" in str(error)
+    # No call that would leave a normalisation out.
+    assert error.fix.startswith("a network without them, or numpy.savez")
     layer = Net((4, 6), ("only",)).only
     assert "one weight matrix" in str(refused(layer))
     network = read(layer, ReLU(), output="halves")

@@ -58,7 +58,7 @@ def refused(path, activation=ReLU(), **options):  # noqa: B008
 
 def answer(error):
     """The words for a shell that an error tells, as the options of the reader."""
-    said = re.search(r"in a shell,? (--.*?)(, or|$)", error.fix)
+    said = re.search(r"in a shell (--.*?)(, or|$)", error.fix)
     assert said, error.fix
     options: dict = {}
     for flag, value in re.findall(r"--([a-z-]+)(?: ([^- ]\S*))?", said[1]):
@@ -371,7 +371,7 @@ def test_any_arrays_and_names_are_a_network_or_one_line(tmp_path, shapes, option
         assert network.hidden.ndim == 2
         return
     # What an unknown layout is told to try, works, or is a question itself.
-    if not options and fix.startswith("read(path"):
+    if not options and fix.startswith("names as"):
         try:
             read(path, ReLU(), **answer(InputError("", "", fix)))
         except InputError as error:
