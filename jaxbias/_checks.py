@@ -33,6 +33,38 @@ def is_concrete(value: Any) -> bool:
     return isinstance(value, numbers.Number | str | np.ndarray | np.generic)
 
 
+def plain_array(name: str, value: Any, dtype: Any = None) -> Any:
+    """A NumPy array of what a caller gives as numbers.
+
+    Raises:
+        InputError: for masked entries, which would count as numbers, tensors that
+            record gradients or lie on another device, rows of several lengths, and
+            words where a type is asked for.
+    """
+    import numpy as np
+
+    if np.ma.is_masked(value):
+        masked = int(np.ma.getmaskarray(value).sum())
+        rows = ".any(axis=-1)" * (np.ndim(value) > 1)
+        raise InputError(
+            f"{name} with {masked} masked entries",
+            "the numbers behind a mask would be taken as they are",
+            f"{name}[~{name}.mask{rows}], or {name}.filled(value)",
+        )
+    try:
+        return np.asarray(value, dtype)
+    except (TypeError, ValueError, RuntimeError) as error:
+        # What JAX says of its traced arrays is for whoever wrote the function.
+        if type(value).__module__.startswith("jax"):
+            raise
+        if isinstance(value, list | tuple | np.ndarray):
+            fix = f"{name} as an array of numbers"
+        else:
+            fix = f"{name}.detach().cpu().numpy()"
+        why = f"it is no array of numbers ({reason(error)})"
+        raise InputError(f"{name} of type {type(value).__name__}", why, fix) from error
+
+
 def positive_int(name: str, value: Any) -> None:
     """Refuse anything but an integer of at least 1."""
     whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)

@@ -85,6 +85,11 @@ def _run(words: list[str], interrupt: Interrupt) -> int:
 
 
 def _command(words: list[str]) -> int:
+    if words == ["--version"]:
+        from jaxbias import __version__
+
+        print("jaxbias", __version__)
+        return AS_EXPECTED
     try:
         from jaxbias.cli_arguments import parse
     except ModuleNotFoundError as missing:

@@ -16,7 +16,8 @@ from jaxbias.cli_output import one_line
 _DESCRIPTION = """\
 The numerical laboratory for the theory of implicit bias and adversarial robustness:
 train exactly as the theory describes, measure what the theorems speak of, and hold it
-against the closed form. `jaxbias reproduce` runs the main studies."""
+against the closed form. `jaxbias reproduce` runs the main studies, and
+`jaxbias --version` says which version this is."""
 
 
 @dataclass(frozen=True)
@@ -105,12 +106,23 @@ class Radius:
     """
 
     network: tyro.conf.Positional[Annotated[Path, tyro.conf.arg(metavar="NETWORK")]]
-    """A PyTorch state dict (.pt), an .npz, a flax msgpack file or an orbax folder."""
-    data: tyro.conf.Positional[Annotated[Path, tyro.conf.arg(metavar="DATA")]]
-    """.npz with inputs and labels (or x and y), or .csv with labels in the last column.
+    """A PyTorch state dict (.pt), safetensors, an .npz, flax msgpack or orbax folder.
 
+    An .npz may also hold mask (False for rows that only pad), normalise_inputs (true:
+    neurons are divided by powers of the input's norm), activation, exponent and leak
+    (of LeakyReLU, the slope below 0).
+    """
+    data: tyro.conf.Positional[Annotated[Path, tyro.conf.arg(metavar="DATA")]]
+    """.npz with inputs and labels (or X and y, data and target), or .csv with a header.
+
+    Of a .csv, the column label (or y, target, class) holds the labels, and without a
+    header the last one where it alone, and not the first one, holds whole numbers.
     Labels are +1 and -1 for a network with one output, and else 0, 1, 2, ...
     """
+    label: Annotated[str | None, tyro.conf.arg(metavar="COLUMN")] = None
+    """Name or number (from 0, or -1 for the last) of the label column; or an array."""
+    inputs: Annotated[str | None, tyro.conf.arg(metavar="ARRAY")] = None
+    """Name of the array of inputs in an .npz, where it is not plain."""
     order: Literal["2", "inf"] = "2"
     """The norm of perturbations, l_2 or l_inf."""
     effort: Literal["attack", "bounds", "tight", "exact"] = "bounds"
@@ -119,8 +131,29 @@ class Radius:
     """What the neurons apply; needed unless the network's file says it."""
     exponent: float | None = None
     """Of prelu (which is divided by powers of the weights' norm) or of power."""
-    output: Literal["halves"] | None = None
-    """Readout of a file with one layer: +1/m and then -1/m, each for m neurons."""
+    hidden: Annotated[str | None, tyro.conf.arg(metavar="KEY")] = None
+    """Name of the first layer's matrix, where it is not plain."""
+    output: Annotated[str | None, tyro.conf.arg(metavar="{KEY|halves}")] = None
+    """Name of the readout; or halves, +1/m and then -1/m, each for m neurons."""
+    hidden_bias: Annotated[str | None, tyro.conf.arg(metavar="KEY")] = None
+    """Name of the biases of the neurons."""
+    output_bias: Annotated[str | None, tyro.conf.arg(metavar="KEY")] = None
+    """Name of the biases of the outputs."""
+    transpose: bool = False
+    """Matrices are stored inputs x outputs, where neither names nor shapes tell."""
+    no_transpose: bool = False
+    """Matrices are stored outputs x inputs, likewise."""
+    subtract: Annotated[str | None, tyro.conf.arg(metavar="KEY")] = None
+    """Name of what the network takes off its inputs; points and box stay as they are.
+
+    The biases are moved instead: pixels stay pixels.
+    """
+    ignore: Annotated[
+        tyro.conf.UseAppendAction[tuple[str, ...]], tyro.conf.arg(metavar="KEY")
+    ] = ()
+    """Name of an array that is no part of the function; may be given again."""
+    part: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
+    """Which network, where the file holds several: model, ema, ..."""
     readout: (
         Literal["score", "argmax", "group-argmax", "summed-logits", "probability-sum"]
         | None
@@ -128,8 +161,14 @@ class Radius:
     """How outputs decide; the last three need --groups. None: sign or largest one."""
     groups: Annotated[tuple[int, ...] | None, tyro.conf.arg(metavar="{1,-1}...")] = None
     """The label that each output stands for, as in --groups 1 1 -1."""
-    box: Annotated[tuple[float, float] | None, tyro.conf.arg(metavar="LOW HIGH")] = None
-    """Lowest and highest number that a perturbed input may have."""
+    box: Annotated[tuple[str, ...] | None, tyro.conf.arg(metavar="{LOW HIGH|FILE}")] = (
+        None
+    )
+    """Lowest and highest number that a perturbed input may have, in the unit of DATA.
+
+    Or a file with low and high, one for each input: an .npz, or a .csv with these two
+    columns and a row an input.
+    """
     tie: Literal["<=", "<"] = "<="
     """Which margins are broken, in quotes: "<=" 0, or only "<" 0."""
     limit: int | None = None

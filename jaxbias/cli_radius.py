@@ -1,17 +1,16 @@
 """The command ``jaxbias radius``: a network and points from files, radii out."""
 
+import sys
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 from jaxbias._checks import InputError, positive_int
 from jaxbias._format import brief
 from jaxbias.cli_arguments import Radius
 from jaxbias.cli_output import print_json, print_table
+from jaxbias.cli_points import box_of, points
 
-_PAIRS = (("inputs", "labels"), ("x", "y"), ("images", "labels"))
 _FIELDS = ("lower", "upper", "witness", "method", "status", "nodes")
-_FILES = "an .npz with inputs and labels, or a .csv with the label in the last column"
 _READOUTS = {
     "score": "Score",
     "argmax": "Argmax",
@@ -56,6 +55,11 @@ def check(command: Radius) -> None:
             "and no others do",
             "--readout group-argmax --groups 1 1 -1",
         )
+    if command.transpose and command.no_transpose:
+        raise InputError(
+            "--transpose with --no-transpose", "they are opposites", "one of them"
+        )
+    box_of(command.box)
     if command.limit is not None:
         positive_int("--limit", command.limit)
     if command.out is not None and command.out.is_dir():
@@ -79,9 +83,22 @@ def report(command: Radius) -> int:
     from jaxbias._files import write_arrays
 
     network = networks.read(
-        command.network, activation_of(command), output=command.output
+        command.network,
+        activation_of(command),
+        hidden=command.hidden,
+        output=command.output,
+        hidden_bias=command.hidden_bias,
+        output_bias=command.output_bias,
+        transpose=True
+        if command.transpose
+        else False
+        if command.no_transpose
+        else None,
+        subtract=command.subtract,
+        ignore=command.ignore,
+        part=command.part,
     )
-    inputs, labels = points(command.data)
+    inputs, labels = points(command.data, command.label, command.inputs)
     taken = slice(command.limit)
     radius = robustness.radius(
         network,
@@ -91,10 +108,13 @@ def report(command: Radius) -> int:
         effort=command.effort,
         readout=readout_of(command),
         tie=command.tie,
-        box=command.box,
+        box=box_of(command.box),
     )
     if command.out is not None:
         write_arrays(command.out, {name: getattr(radius, name) for name in _FIELDS})
+    told = warning(radius)
+    if told:
+        print(f"jaxbias: warning: {told}", file=sys.stderr)
     if command.json:
         print_json(document(command, radius, labels[taken]))
         return 0
@@ -133,80 +153,17 @@ def readout_of(command: Radius) -> Any:
     return kind() if command.groups is None else kind(command.groups)
 
 
-def points(path: Path) -> tuple[Any, Any]:
-    """Inputs (sample, feature) and labels (sample,) of a file, told by its content.
-
-    Images become rows; no number is rescaled.
-
-    Raises:
-        InputError: for a file that holds no such pair, or no numbers.
-    """
-    import numpy as np
-
-    if path.is_dir():
-        raise InputError(f"DATA {path}", "it is a folder", _FILES)
-    with path.open("rb") as file:
-        archived = file.read(2) == b"PK"
-    inputs, labels = _from_npz(path) if archived else _from_csv(path)
-    for name, array in (("inputs", inputs), ("labels", labels)):
-        if array.dtype.kind not in "biuf" or not array.ndim:
-            raise InputError(
-                f"DATA {path} with {name} of type {array.dtype} and shape "
-                f"{array.shape}",
-                "inputs and labels are arrays of numbers",
-                _FILES,
-            )
-        if not np.isfinite(array).all():
-            raise InputError(
-                f"DATA {path} with {name} that are NaN or infinite",
-                "no distance is defined there",
-                "a file without those rows",
-            )
-    if inputs.ndim > 2:
-        inputs = inputs.reshape(len(inputs), -1)
-    if labels.shape == (len(inputs), 1):
-        labels = labels[:, 0]
-    return inputs, labels
-
-
-def _from_npz(path: Path) -> tuple[Any, Any]:
-    from jaxbias._files import load_arrays
-
-    arrays = load_arrays(path, f"DATA {path}")
-    for inputs, labels in _PAIRS:
-        if inputs in arrays and labels in arrays:
-            return arrays[inputs], arrays[labels]
-    raise InputError(
-        f"DATA {path} with {', '.join(arrays) or 'nothing'}",
-        "no pair of these names is in it",
-        "numpy.savez(path, inputs=..., labels=...)",
+def warning(radius: Any) -> str | None:
+    """What to say where not one point is right, which is seldom what was meant."""
+    if not (radius.status == _BROKEN).all():
+        return None
+    count = len(radius.status)
+    every = "the only point is" if count == 1 else f"all {count} points are"
+    return (
+        f"{every} wrong when clean, so every radius is 0; see to the labels (--label), "
+        "the unit of the inputs (0 to 1 or 0 to 255), the order of the outputs "
+        "(--groups), --transpose, --subtract and --activation"
     )
-
-
-def _from_csv(path: Path) -> tuple[Any, Any]:
-    import numpy as np
-
-    try:
-        lines = [row for row in path.read_text("utf-8").splitlines() if row.strip()]
-        if lines and not _numeric(lines[0]):
-            lines = lines[1:]
-        if not lines:
-            raise ValueError("it has no rows")
-        table = np.loadtxt(lines, delimiter=",", ndmin=2, comments=None)
-        if table.shape[1] < 2:
-            raise ValueError("it has one column")
-    except ValueError as error:
-        raise InputError(
-            f"DATA {path}", f"it is no table of numbers ({error})", _FILES
-        ) from error
-    return table[:, :-1], table[:, -1]
-
-
-def _numeric(row: str) -> bool:
-    try:
-        return bool([float(cell) for cell in row.split(",")])
-    except ValueError:
-        return False
 
 
 def summary(radius: Any) -> list[tuple[str, str, str, str]]:
@@ -244,6 +201,8 @@ def document(command: Radius, radius: Any, labels: Any) -> dict[str, Any]:
         "effort": command.effort,
         "readout": radius.readout,
         "tie": command.tie,
+        "broken_when_clean": int((radius.status == _BROKEN).sum()),
+        "warning": warning(radius),
         "points": [
             {"index": index, "label": label, **dict(zip(fields, row, strict=True))}
             for index, (label, row) in enumerate(

@@ -45,6 +45,16 @@ def radius(points=None, labels=None, **more):
     return jb.radius(network, points, labels, **more)
 
 
+class Tensor:
+    """What PyTorch's tensors say when they record gradients."""
+
+    def __array__(self, *_, **__):
+        raise RuntimeError(
+            "Can't call numpy() on Tensor that requires grad. Use detach"
+        )
+
+
+MASKED = np.ma.masked_equal(np.eye(2, 20), 1)
 NAN = np.full((2, 20), np.nan)
 SKEW = jnp.array([[1.0, 0.0, 0.0], [0.6, 0.8, 0.0]])
 CASES = {
@@ -68,6 +78,31 @@ CASES = {
     "points of another dimension": (lambda: radius(np.eye(2, 7)), "7", "20"),
     "labels of another length": (lambda: radius(labels=np.ones(3)), "3", "2"),
     "labels that are none": (lambda: radius(labels=np.array([0.5, 1.0])), "label", "1"),
+    "points that record gradients": (
+        lambda: radius(Tensor()),
+        "inputs of type Tensor",
+        "inputs.detach().cpu().numpy()",
+    ),
+    "labels that record gradients": (lambda: radius(labels=Tensor()), "labels", "det"),
+    "points behind a mask": (lambda: radius(MASKED), "2 masked entries", ".filled("),
+    "labels behind a mask": (
+        lambda: radius(labels=np.ma.masked_equal([1, -1], -1)),
+        "labels with 1 masked",
+        "labels[~labels.mask], or",
+    ),
+    "words for points": (lambda: radius([["a"] * 20]), "type list", "an array"),
+    "a box behind a mask": (lambda: radius(box=(MASKED[0], 1)), "1 masked", "fill"),
+    "a box that records gradients": (lambda: radius(box=(0, Tensor())), "box", "det"),
+    "rows of a data set behind a mask": (
+        lambda: jb.data.from_arrays(MASKED, [1, -1]),
+        "inputs with 2 masked entries",
+        "filled",
+    ),
+    "a data set that records gradients": (
+        lambda: jb.data.from_arrays(np.eye(2), Tensor()),
+        "labels of type Tensor",
+        "labels.detach().cpu().numpy()",
+    ),
     "an unknown norm": (lambda: radius(order=0.5), "0.5", "order"),
     "an unknown claim": (lambda: jb.verify("min-vidal-2025/proposition2"), "2", "-2"),
     "an unknown study": (lambda: jb.verify("nueron_alignment"), "nueron", "neuron"),

@@ -9,6 +9,7 @@ from jaxbias._checks import (
     finite_array,
     nonnegative,
     one_of,
+    plain_array,
     positive_int,
 )
 
@@ -59,3 +60,11 @@ def test_a_wrong_name_offers_the_closest():
     with pytest.raises(InputError, match=r"Try loss='logistic'\.") as caught:
         one_of("loss", "logistik", ["logistic", "squared"])
     assert caught.value.got == "loss='logistik'"
+
+
+def test_arrays_are_taken_as_they_are_and_traced_ones_are_left_to_jax():
+    unmasked = np.ma.masked_equal([1.0, 2.0], 7.0)
+    for given in ([1.0, 2.0], jnp.array([1.0, 2.0]), unmasked, np.array(["1", "2"])):
+        np.testing.assert_array_equal(plain_array("x", given, float), [1.0, 2.0])
+    with pytest.raises(jax.errors.TracerArrayConversionError):
+        jax.jit(lambda x: plain_array("x", x))(1.0)

@@ -347,3 +347,11 @@ def test_a_terminal_gets_a_bar(monkeypatch, capsys):
     assert said.out == ""
     assert "training" in said.err
     assert "3/4" in said.err
+
+
+def test_the_version_is_said(capsys):
+    import jaxbias
+
+    assert cli.main(["--version"]) == 0
+    assert capsys.readouterr().out == f"jaxbias {jaxbias.__version__}\n"
+    assert cli.main(["--verson"]) == 2

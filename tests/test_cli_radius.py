@@ -10,7 +10,7 @@ import sys
 import numpy as np
 import pytest
 
-from jaxbias import cli, cli_commands, cli_radius
+from jaxbias import cli, cli_commands, cli_points, cli_radius
 from jaxbias._checks import InputError
 from jaxbias.cli_arguments import Radius, parse
 from jaxbias.networks import PReLU, ReLU, Weights, readouts
@@ -127,7 +127,7 @@ def test_the_document_holds_the_radii_of_the_network(name, order, places, capsys
 @pytest.mark.parametrize("name", ["one", "three"])
 def test_every_file_of_points_gives_the_same_points(name, data, places):
     whole = np.load(places / f"{name}-data.npz")
-    inputs, labels = cli_radius.points(places / f"{name}{data}")
+    inputs, labels = cli_points.points(places / f"{name}{data}")
     np.testing.assert_array_equal(inputs, whole["inputs"])
     np.testing.assert_array_equal(labels, whole["labels"])
 
@@ -250,6 +250,46 @@ def test_an_activation_in_the_file_needs_no_words(places, capsys):
     assert [p["upper"] for p in json.loads(out)["points"]] == exact.upper.tolist()
 
 
+def boxed_distances(weights, scores, points, low, high):
+    """Least l_inf steps inside a box that take linear scores to 0, by bisection."""
+    room = np.where(np.sign(scores)[:, None] * weights > 0, points - low, high - points)
+    ends = np.array([np.zeros(len(points)), np.full(len(points), 2.0)])
+    for _ in range(60):
+        middle = ends.mean(0)
+        reached = (np.abs(weights) * np.minimum(room, middle[:, None])).sum(1)
+        ends = np.where(reached >= np.abs(scores), [ends[0], middle], [middle, ends[1]])
+    return ends[1]
+
+
+def test_a_centred_network_keeps_to_a_box_of_pixels(places, capsys):
+    # relu(u) - relu(-u) = u, so the truth is that of a linear score of x - centre.
+    rng = np.random.default_rng(3)
+    weights, centre = rng.standard_normal(5), rng.uniform(0.3, 0.7, 5)
+    stored = {"W": np.stack([weights, -weights], 1), "center": centre}
+    np.savez(places / "centred.npz", **stored, a=np.array([1.0, -1.0]))
+    low, high = np.zeros(5), np.array([1.0, 1.0, 0.9, 0.8, 1.0])
+    np.savez(places / "box.npz", low=low, high=high)
+    pixels = rng.uniform(low, high, (3, 5))
+    pixels[0, :3] = low[:3]
+    scores = (pixels - centre) @ weights
+    np.savez(places / "pixels.npz", data=pixels, target=np.sign(scores))
+    words = ("@centred.npz", "@pixels.npz", *RELU, "--order", "inf", "--json")
+    status, _, err = run(places, capsys, *words)
+    assert status == 2
+    told = re.search(r"in a shell, (--.*?)\. ?\n", err)
+    assert told
+    assert told[1] == "--hidden W --output a --subtract center --transpose"
+    words = (*words, *told[1].split(), "--effort", "exact", "--box", "@box.npz")
+    status, out, err = run(places, capsys, *words)
+    assert (status, err) == (0, "")
+    want = boxed_distances(weights, scores, pixels, low, high)
+    free = np.abs(scores) / np.abs(weights).sum()
+    assert (want > 1.01 * free).any(), "the box makes a difference"
+    found = json.loads(out)["points"]
+    np.testing.assert_allclose([p["upper"] for p in found], want, rtol=1e-5)
+    assert all(p["lower"] <= w * (1 + 1e-6) for p, w in zip(found, want, strict=True))
+
+
 # --- what cannot work: status 2, one line that helps ----------------------------------
 
 
@@ -272,15 +312,15 @@ def test_an_activation_in_the_file_needs_no_words(places, capsys):
         ("@one.npz @words.npz R", "arrays of numbers"),
         ("@one.npz @number.npz R", "arrays of numbers"),
         ("@one.npz @nan.npz R", "NaN or infinite"),
-        ("@one.npz @names.npz R", "inputs=..., labels=..."),
+        ("@one.npz @names.npz R", "--inputs points --label classes"),
         ("@one.npz @objects.npz R", "its arrays cannot be read"),
         ("@one.npz @empty.csv R", "it has no rows"),
         ("@one.npz @column.csv R", "it has one column"),
-        ("@one.npz @ragged.csv R", "no table of numbers"),
-        ("@one.npz @bytes.csv R", "no table of numbers"),
+        ("@one.npz @ragged.csv R", "line 2 of 2 cells"),
+        ("@one.npz @bytes.csv R", "text in UTF-16"),
         ("@one.npz @folder R", "it is a folder"),
         ("@folder @one-data.npz R", "no orbax checkpoint"),
-        ("@one.csv @one-data.npz R", "a PyTorch state dict, an .npz"),
+        ("@one.csv @one-data.npz R", "a PyTorch state dict, a safetensors file"),
         ("@deep.npz @one-data.npz R", "3 weight matrices"),
         ("@three.npz @one-data.npz R", "class numbers from 0 to 2"),
         ("@three.npz @three-data.npz R --readout summed-logits", "--groups 1 1 -1"),
@@ -295,6 +335,11 @@ def test_an_activation_in_the_file_needs_no_words(places, capsys):
             "both occur",
         ),
         ("@one.npz @one-data.npz R --output halves", "without output="),
+        ("@one.npz @one-data.npz R --output halfs", "2.weight (1, 6)"),
+        ("@one.npz @one-data.npz R --transpose --no-transpose", "opposites"),
+        ("@one.npz @one-data.npz R --part ema", "no name begins so"),
+        ("@one.npz @one-data.npz R --label y", "--label y is not among them"),
+        ("@one.npz @one-data.npz R --box 0", "no such file"),
         ("@one.npz @one-data.npz R --order 1", "'inf'"),
         ("@one.npz @one-data.npz R --effort exakt", "'exact'"),
         ("@one.npz @one-data.npz R --box 0 0.1", "outside the box"),

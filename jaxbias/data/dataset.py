@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Shaped
 
-from jaxbias._checks import InputError, finite_array
+from jaxbias._checks import InputError, finite_array, plain_array
 from jaxbias._precision import float_dtype
 
 
@@ -69,7 +69,7 @@ def from_arrays(
             that are neither +1 and -1 nor non-negative integers.
     """
     dtype = float_dtype(dtype)
-    inputs, labels = np.asarray(inputs), np.asarray(labels)
+    inputs, labels = plain_array("inputs", inputs), plain_array("labels", labels)
     if inputs.ndim != 2 or inputs.size == 0:
         raise InputError(
             f"inputs of shape {inputs.shape}",
@@ -78,10 +78,12 @@ def from_arrays(
         )
     finite_array("inputs", inputs)
     _same_rows("labels", labels, len(inputs))
-    clusters = np.zeros(len(inputs), int) if clusters is None else np.asarray(clusters)
+    if clusters is None:
+        clusters = np.zeros(len(inputs), int)
+    clusters = plain_array("clusters", clusters)
     _same_rows("clusters", clusters, len(inputs))
     if centres is not None:
-        centres = np.asarray(centres)
+        centres = plain_array("centres", centres)
         finite_array("centres", centres)
         if centres.ndim != 2 or centres.shape[1] != inputs.shape[1]:
             raise InputError(
@@ -90,7 +92,7 @@ def from_arrays(
                 f"centres of shape (clusters, {inputs.shape[1]})",
             )
         if centre_labels is not None:
-            centre_labels = np.asarray(centre_labels)
+            centre_labels = plain_array("centre_labels", centre_labels)
             _same_rows("centre_labels", centre_labels, len(centres))
     return Dataset(
         inputs=jnp.asarray(inputs, dtype),

@@ -100,8 +100,9 @@ def same_function(
     activation: Activation,
     normalise_inputs: bool,
     source: str,
+    dtype: np.dtype,
 ) -> Weights:
-    """The network whose outputs are those of the module, at a few random inputs.
+    """The network whose outputs are those of the module, at a few inputs of its type.
 
     Raises:
         InputError: there is none: the module computes something else.
@@ -110,10 +111,11 @@ def same_function(
     for weights in found:
         neurons, dim = weights.hidden.shape
         inputs = np.random.default_rng(0).standard_normal((_PROBES, dim))
-        probes = jnp.asarray(inputs.astype(weights.hidden.dtype))
+        probes = jnp.asarray(inputs.astype(dtype))
+        same = probes.astype(weights.hidden.dtype)
         normalised = {"normalise_inputs": normalise_inputs}
-        ours = predict(weights, activation, probes, **normalised)
-        units = features(weights, activation, probes, **normalised)
+        ours = predict(weights, activation, same, **normalised)
+        units = features(weights, activation, same, **normalised)
         size = float(jnp.max(jnp.abs(units) @ jnp.abs(weights.output)))
         try:
             with jax.default_matmul_precision("highest"):

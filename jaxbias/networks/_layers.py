@@ -6,13 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from jaxbias._checks import InputError, one_of
+from jaxbias._checks import InputError, one_of, plain_array
 from jaxbias._precision import float_dtype
-from jaxbias.networks._checked_weights import (
-    AS_ARRAYS,
-    as_floats,
-    checked_weights,
-)
+from jaxbias.networks._checked_weights import AS_ARRAYS, as_floats, checked_weights
+from jaxbias.networks._suggestion import working_call
 from jaxbias.networks.activations import Activation
 from jaxbias.networks.weights import Weights
 
@@ -34,6 +31,7 @@ class Contents:
         activation: what the neurons apply, where that is stored.
         frozen: whether the readout is not trained.
         normalise_inputs: as in :class:`TwoLayerNetwork`.
+        parts: what names begin with, where there may be several networks.
     """
 
     source: str
@@ -42,6 +40,7 @@ class Contents:
     activation: Activation | None = None
     frozen: bool = False
     normalise_inputs: bool = False
+    parts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -71,7 +70,7 @@ def candidates(contents: Contents, output: Any = None) -> list[Weights]:
     layers = _layers(contents.arrays, source)
     if len(layers) == 1:
         [layer] = layers
-        readout = _readout(output, layer.matrix, source)
+        readout = readout_given(output, layer.matrix, source)
         return [checked_weights(layer.matrix, readout, layer.bias, None, source)]
     _no_second_readout(output, source)
     orders = [
@@ -81,13 +80,12 @@ def candidates(contents: Contents, output: Any = None) -> list[Weights]:
     ]
     if not orders:
         raise InputError(
-            f"{source} with {_shapes(_matrices(contents.arrays))}",
+            f"{source} with {shapes_of(matrices_of(contents.arrays))}",
             "no layer reads as many numbers as the other one gives",
             "two linear layers, (neurons, features) and then (outputs, neurons)",
         )
-    if not contents.ordered:
-        # Stored alphabetically: numbers in the names tell the order, words do not.
-        orders.sort(key=lambda pair: _numbers(pair[0].name))
+    # Numbers in the names tell the order, words do not.
+    orders.sort(key=lambda pair: _numbers(pair[0].name))
     return [
         checked_weights(first.matrix, second.matrix.T, first.bias, second.bias, source)
         for first, second in orders
@@ -95,18 +93,23 @@ def candidates(contents: Contents, output: Any = None) -> list[Weights]:
 
 
 def settled(contents: Contents, found: list[Weights]) -> Weights:
-    """The one network; where both orders fit, names that are in order decide.
+    """The one network; where both orders fit, names that count the layers decide.
 
     Raises:
-        InputError: both orders fit and the names do not tell them apart.
+        InputError: both orders fit and names do not tell them apart, or the order of
+            the file, where it has one, is not that of the names.
     """
-    stems = {_stem(name.rpartition(".")[0]) for name in contents.arrays}
-    if len(found) == 1 or contents.ordered or len(stems) == 1:
+    if len(found) == 1:
+        return found[0]
+    names = list(matrices_of(contents.arrays))
+    counted = len({_stem(name.rpartition(".")[0]) for name in contents.arrays}) == 1
+    in_order = names == sorted(names, key=_numbers)
+    if counted and (in_order or not contents.ordered):
         return found[0]
     raise InputError(
-        f"{contents.source} with {_shapes(_matrices(contents.arrays))}",
-        "either layer can be the first, and the names are stored alphabetically",
-        f"{AS_ARRAYS}, or read(module) with the flax module itself",
+        f"{contents.source} with {shapes_of(matrices_of(contents.arrays))}",
+        "either layer can be the first, and their names do not tell",
+        f"{working_call(contents.arrays)}, or the other way round",
     )
 
 
@@ -118,7 +121,7 @@ def _stem(name: str) -> str:
     return re.sub(r"\d+", "0", name)
 
 
-def _matrices(arrays: Named) -> Named:
+def matrices_of(arrays: Named) -> Named:
     """Everything that multiplies: linear layers, and kernels of convolutions."""
     return {
         name: array
@@ -128,11 +131,11 @@ def _matrices(arrays: Named) -> Named:
 
 
 def _layers(arrays: Named, source: str) -> list[_Layer]:
-    matrices = _matrices(arrays)
+    matrices = matrices_of(arrays)
     flat = all(array.ndim == 2 for array in matrices.values())
     if len(matrices) > 2 or not flat:
         raise InputError(
-            f"{source} with {len(matrices)} weight matrices, {_shapes(matrices)}",
+            f"{source} with {len(matrices)} weight matrices, {shapes_of(matrices)}",
             "jaxbias reads two-layer networks",
             "a network of two linear layers",
         )
@@ -147,10 +150,10 @@ def _layers(arrays: Named, source: str) -> list[_Layer]:
     others = {name: array for name, array in arrays.items() if name not in known}
     if others:
         raise InputError(
-            f"{source} with {_shapes(others)}",
+            f"{source} with {shapes_of(others)}",
             "beside the weights and biases of linear layers, these have no known "
             "place in the function, and without them it would be another one",
-            f"a network without them, or {AS_ARRAYS}",
+            working_call(arrays),
         )
     if not layers:
         raise InputError(
@@ -164,7 +167,7 @@ def _layers(arrays: Named, source: str) -> list[_Layer]:
 def _own(arrays: Named, output: Any, source: str) -> Weights:
     hidden, readout = arrays["hidden"], arrays.get("output")
     if readout is None:
-        readout = _readout(output, np.atleast_1d(hidden), source)
+        readout = readout_given(output, np.atleast_1d(hidden), source)
     else:
         _no_second_readout(output, source)
     return checked_weights(
@@ -186,7 +189,7 @@ def _no_second_readout(output: Any, source: str) -> None:
         )
 
 
-def _readout(output: Any, hidden: np.ndarray, source: str) -> np.ndarray:
+def readout_given(output: Any, hidden: np.ndarray, source: str) -> np.ndarray:
     """The readout that the caller names, (neuron,) or (neuron, class)."""
     neurons = len(hidden)
     if output is None:
@@ -197,12 +200,7 @@ def _readout(output: Any, hidden: np.ndarray, source: str) -> np.ndarray:
             "output='halves', in a shell --output halves",
         )
     if not isinstance(output, str):
-        try:
-            array = np.asarray(output)
-        except ValueError as error:
-            raise InputError(
-                "output= rows of several lengths", str(error), "an array"
-            ) from error
+        array = plain_array("output", output)
         wide = array.dtype.kind in "iu" or array.dtype.name == "float64"
         return array.astype(float_dtype()) if wide else array
     one_of("output", output, ("halves",))
@@ -216,7 +214,7 @@ def _readout(output: Any, hidden: np.ndarray, source: str) -> np.ndarray:
     return halves.astype(as_floats(hidden, source).dtype)
 
 
-def _shapes(arrays: Named) -> str:
+def shapes_of(arrays: Named) -> str:
     shown = [f"{name} {tuple(array.shape)}" for name, array in arrays.items()]
     more = len(shown) - _SHOWN
     return ", ".join(shown[:_SHOWN]) + (f" and {more} more" if more > 0 else "")

@@ -18,8 +18,11 @@ from jaxbias.networks._torch_pickle import (
     unpickled,
 )
 
-_STATE_KEYS = ("state_dict", "model_state_dict", "model", "net", "weights")
-_PARALLEL = "module."
+# What parallel training and compilation put before every name.
+_WRAPPERS = ("module.", "_orig_mod.")
+_OPTIMISER = "param_groups"
+_DEEPEST = 3
+_PLAIN = (bool, int, float, str, type(None))
 _MOST_DIMENSIONS = 32
 _BROKEN_ZIP = (
     zipfile.BadZipFile,
@@ -106,8 +109,12 @@ class _Archive:
         return np.frombuffer(raw, f"{order}{element}").astype(element)
 
 
-def read_torch(path: Path, source: str) -> dict[str, np.ndarray]:
-    """The tensors of a state dict, by name and in the order of the file.
+def read_torch(
+    path: Path, source: str
+) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
+    """The tensors of a file by name, in its order, and the dictionaries they are in.
+
+    Names of nested dictionaries are joined by dots; those of optimisers are left out.
 
     Raises:
         InputError: for a broken file, TorchScript, and a pickle that asks for anything
@@ -122,39 +129,76 @@ def read_torch(path: Path, source: str) -> dict[str, np.ndarray]:
                     "it holds code beside the weights",
                     FIX,
                 )
-            views = _state_dict(unpickled(archive.record("data.pkl"), source), source)
-            return {name: _array(archive, name, view) for name, view in views.items()}
+            states = _states(unpickled(archive.record("data.pkl"), source), source)
+            arrays = {}
+            for part, state in states.items():
+                for name, value in state.items():
+                    whole = f"{part}.{name}" if part else name
+                    arrays[whole] = _array(archive, name, value)
+            return arrays, tuple(part for part in states if part)
     except InputError:
         raise
     except _BROKEN_ZIP as error:
         raise broken(source, error) from error
 
 
-def _array(archive: _Archive, name: str, view: View) -> np.ndarray:
+def _array(archive: _Archive, name: str, value: Any) -> np.ndarray:
+    if not isinstance(value, View):
+        # Numbers and words beside tensors may matter, so they are not dropped here.
+        number = isinstance(value, int | float) and abs(value) < 2**63
+        return np.asarray(value if number else str(value))
     try:
-        return archive.array(view)
+        return archive.array(value)
     except (TypeError, ValueError) as error:
         raise ValueError(f"tensor {name!r}: {error}") from error
 
 
-def _state_dict(root: Any, source: str) -> dict[str, View]:
+def _states(root: Any, source: str) -> dict[str, dict[str, Any]]:
+    """The dictionaries that hold tensors, by where they are; the root is ''."""
     if not isinstance(root, dict):
         what = "one tensor" if isinstance(root, View) else type(root).__name__
         raise InputError(f"{source} with {what}", "it is no dictionary of tensors", FIX)
-    keys = [key for key in _STATE_KEYS if isinstance(root.get(key), dict)]
-    if len(keys) > 1:
-        raise InputError(
-            f"{source} with {' and '.join(map(repr, keys))}",
-            "both may be the network",
-            FIX,
+    states: dict[str, dict[str, Any]] = {}
+    seen: set[int] = set()
+
+    def walk(value: Any, where: tuple[str, ...]) -> None:
+        # A file can hold a dictionary in itself, and one in many places.
+        if id(value) in seen or len(where) > _DEEPEST:
+            return
+        seen.add(id(value))
+        state: Any = (
+            dict(enumerate(value)) if isinstance(value, list | tuple) else value
         )
-    state = root[keys[0]] if keys else root
-    others = [name for name, value in state.items() if not isinstance(value, View)]
-    if others or not state:
-        what = ", ".join(map(repr, others[:6])) or "nothing"
-        raise InputError(
-            f"{source} with {what}", "a state dict holds tensors alone", FIX
-        )
-    names = [str(name) for name in state]
-    cut = len(_PARALLEL) * all(name.startswith(_PARALLEL) for name in names)
-    return {name[cut:]: view for name, view in zip(names, state.values(), strict=True)}
+        if not isinstance(state, dict) or _OPTIMISER in state:
+            return
+        if any(isinstance(item, View) for item in state.values()):
+            states[".".join(where)] = state
+            return
+        for name, item in state.items():
+            walk(item, (*where, str(name)))
+
+    walk(root, ())
+    if not states:
+        what = ", ".join(map(repr, list(root)[:6])) or "nothing"
+        raise InputError(f"{source} with {what}", "it holds no tensors by name", FIX)
+    for state in states.values():
+        strange = [
+            name
+            for name, value in state.items()
+            if not isinstance(value, View) and not isinstance(value, _PLAIN)
+        ]
+        if strange:
+            raise InputError(
+                f"{source} with {', '.join(map(repr, strange[:6]))} beside tensors",
+                "a state dict holds tensors alone",
+                FIX,
+            )
+    return {part: _unwrapped(state) for part, state in states.items()}
+
+
+def _unwrapped(state: dict[Any, Any]) -> dict[str, Any]:
+    named = {str(name): value for name, value in state.items()}
+    for start in _WRAPPERS:
+        if all(name.startswith(start) for name in named):
+            named = {name.removeprefix(start): v for name, v in named.items()}
+    return named

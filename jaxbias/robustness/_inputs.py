@@ -6,7 +6,7 @@ import jax
 import numpy as np
 from flax import nnx
 
-from jaxbias._checks import InputError, finite_array, one_of
+from jaxbias._checks import InputError, finite_array, one_of, plain_array
 from jaxbias.networks._own_activation import check_activation
 from jaxbias.networks.activations import Activation
 from jaxbias.networks.weights import Weights
@@ -65,7 +65,8 @@ def unpack(network: Any, activation: Activation | None):
 def check_points(
     inputs: Any, labels: Any, weights: Weights, grouped: bool = False
 ) -> tuple[np.ndarray, np.ndarray]:
-    points, labels = np.asarray(inputs, np.float64), np.asarray(labels)
+    points = plain_array("inputs", inputs, np.float64)
+    labels = plain_array("labels", labels)
     dim = weights.hidden.shape[-1]
     if points.ndim != 2 or points.shape[1] != dim or not len(points):
         raise InputError(
@@ -101,7 +102,7 @@ def check_points(
 
 
 def check_centres(centres: Any, points: np.ndarray) -> np.ndarray:
-    centres = np.asarray(centres, np.float64)
+    centres = plain_array("centres", centres, np.float64)
     if centres.ndim != 2 or centres.shape[1] != points.shape[1]:
         raise InputError(
             f"centres of shape {centres.shape}",
@@ -116,10 +117,10 @@ def check_box(box: Any, points: np.ndarray) -> tuple[np.ndarray, np.ndarray] | N
     if box is None:
         return None
     try:
-        low, high = (
-            np.broadcast_to(np.asarray(end, np.float64), points.shape[1:])
-            for end in box
-        )
+        low, high = (plain_array("an end of the box", end, np.float64) for end in box)
+        low, high = (np.broadcast_to(end, points.shape[1:]) for end in (low, high))
+    except InputError:
+        raise
     except (TypeError, ValueError):
         raise InputError(
             f"box={box!r}",

@@ -234,12 +234,28 @@ def test_layers_are_put_in_the_order_in_which_they_fit(tmp_path):
 
 
 @pytest.mark.parametrize(("dim", "neurons"), [(6, 6), (3, 8)])
-def test_where_both_orders_fit_the_first_in_the_file_is_first(dim, neurons, tmp_path):
+def test_where_both_orders_fit_words_are_a_question(dim, neurons, tmp_path):
     arrays = drawn(dim, dim, neurons)
-    assert_same(read(written(tmp_path, **arrays), ReLU()), arrays.values())
+    path = written(tmp_path, **arrays)
+    error = refused(path)
+    assert "either layer can be the first" in str(error)
+    assert "--hidden first.weight --output second.weight" in error.fix
+    chosen = {"hidden": "first.weight", "output": "second.weight"}
+    assert_same(read(path, ReLU(), **chosen), arrays.values())
+    chosen = {"hidden": "second.weight", "output": "first.weight"}
     names = ["second.weight", "second.bias", "first.weight", "first.bias"]
-    back = {name: arrays[name] for name in names}
-    assert_same(read(written(tmp_path, **back), ReLU()), back.values())
+    assert_same(read(path, ReLU(), **chosen), [arrays[name] for name in names])
+
+
+@pytest.mark.parametrize("last", ["2", "10"])
+def test_where_both_orders_fit_numbers_tell_unless_the_file_differs(last, tmp_path):
+    arrays = drawn(6, 6, 6)
+    names = [f"0.{leaf}" for leaf in ("weight", "bias")]
+    names += [f"{last}.{leaf}" for leaf in ("weight", "bias")]
+    counted = dict(zip(names, arrays.values(), strict=True))
+    assert_same(read(written(tmp_path, **counted), ReLU()), arrays.values())
+    back = {name: counted[name] for name in reversed(names)}
+    assert "do not tell" in str(refused(written(tmp_path, **back)))
 
 
 def changed(**changes):
@@ -308,7 +324,8 @@ def test_a_first_layer_alone_asks_for_its_readout(name, tmp_path):
         (np.ones((3, 6)), "output of shape (3, 6)"),
         (np.full(6, np.nan), "output with 6 weights"),
         (["a"] * 6, "output of type str32"),
-        ([[1], [1, 2]], "output="),
+        ([[1], [1, 2]], "output of type list"),
+        (np.ma.masked_equal(np.arange(6), 2), "output with 1 masked entries"),
     ):
         assert told in str(refused(path, output=wrong))
 
@@ -352,8 +369,10 @@ def test_types_are_widened_and_never_narrowed(tmp_path):
     ("content", "told"),
     [
         (b"", "it is empty"),
-        (b"\x93NUMPY\x01\x00", "no known format"),
-        (b"\x89HDF\r\n\x1a\n", "no known format"),
+        (b"\x93NUMPY\x01\x00", "an .npy is one array"),
+        (b"\x89HDF\r\n\x1a\n", "HDF5"),
+        (b"\x1f\x8b\x08", "compressed by gzip"),
+        (b"\x08\x08\x12\x07pytorch", "it is ONNX"),
         (b"hidden,output\n", "no known format"),
         (b"PK\x03\x04 and no more", "cut short or damaged"),
         (b"\x82\xa5first", "no complete msgpack file"),

@@ -79,10 +79,10 @@ def archive(path, body, storages, more=(), root="archive", compression=0):
     return path
 
 
-def plain(arrays, code="f8"):
+def plain(arrays, code="f8", first=0):
     """Contiguous tensors with a storage each: the items and the storages."""
     items, storages = {}, {}
-    for key, (name, array) in enumerate(arrays.items()):
+    for key, (name, array) in enumerate(arrays.items(), first):
         array = np.asarray(array, np.dtype(f"<{code}"))
         stride = [s // array.itemsize for s in array.strides]
         count = number(array.size)
@@ -131,7 +131,7 @@ def test_a_state_dict_is_the_network_it_was(classes, root, tmp_path):
     assert read(str(path), ReLU()).hidden.dtype == np.float64
 
 
-@pytest.mark.parametrize("key", "state_dict model_state_dict model net weights".split())
+@pytest.mark.parametrize("key", "state_dict model my_net".split())
 def test_a_state_dict_inside_a_dictionary_is_found(key, tmp_path):
     arrays = drawn()
     items, storages = plain(arrays)
@@ -141,8 +141,11 @@ def test_a_state_dict_inside_a_dictionary_is_found(key, tmp_path):
     outer = {"epoch": number(7), "best": number(1), "kind": named("torch", "float32")}
     outer |= {key: with_metadata(mapping(items)), "size": size, "device": device}
     path = archive(tmp_path / "net.pt", mapping(outer, b"}"), storages)
-    assert list(read_torch(path, "it")) == list(arrays)
+    found, parts = read_torch(path, "it")
+    assert list(found) == [f"{key}.{name}" for name in arrays]
+    assert parts == (key,)
     assert_same(read(path, ReLU()), arrays.values())
+    assert_same(read(path, ReLU(), part=key), arrays.values())
 
 
 def test_views_are_followed_through_strides_offsets_and_shared_storages(tmp_path):
@@ -195,7 +198,7 @@ def test_bfloat16_is_the_upper_half_of_float32(order, tmp_path):
     items = {"w": tensor("0", "bf16", number(6), (3, 2), (2, 1))}
     more = {"byteorder": order.encode()}
     path = archive(tmp_path / "x.pt", mapping(items), {"0": halves.tobytes()}, more)
-    found = read_torch(path, "it")["w"].ravel()
+    found = read_torch(path, "it")[0]["w"].ravel()
     assert found.dtype == np.float32
     exact = (values.view(np.uint32) >> 16 << 16).view(np.float32)
     np.testing.assert_array_equal(found, exact)
@@ -209,7 +212,7 @@ def test_empty_tensors_and_scalars_are_arrays_too(tmp_path):
     }
     storages = {"0": b"", "1": np.array(5).tobytes()}
     path = archive(tmp_path / "x.pt", mapping(items), storages)
-    found = read_torch(path, "it")
+    found, _ = read_torch(path, "it")
     assert found["none"].shape == (0, 3)
     assert found["one"] == 5
     with pytest.raises(InputError, match=r"none \(0, 3\)"):
@@ -370,7 +373,8 @@ def test_claims_are_held_against_the_storage(claims, told, tmp_path):
     honest |= {"size": (6, 4), "stride": (4, 1)}
     raw = np.arange(24.0).tobytes()
     body = mapping({"a.weight": tensor(**honest)})
-    assert read_torch(archive(tmp_path / "a", body, {"0": raw}), "it")["a.weight"][5, 3]
+    [found, _] = read_torch(archive(tmp_path / "a", body, {"0": raw}), "it")
+    assert found["a.weight"][5, 3]
     body = mapping({"a.weight": tensor(**{**honest, **claims})})
     with pytest.raises(InputError, match=told):
         read(archive(tmp_path / "b.pt", body, {"0": raw}), ReLU(), output="halves")
@@ -430,7 +434,8 @@ def test_no_change_of_the_pickle_ends_in_anything_but_an_answer(tmp_path):
         ("list", "with list"),
         ("tensor", "with one tensor"),
         ("both", "'model' and 'net'"),
-        ("epoch", "'epoch'"),
+        ("epoch", r"epoch \(\)"),
+        ("config", "'config' beside tensors"),
         ("empty", "with nothing"),
         ("reference", "a reference to something but a storage"),
     ],
@@ -444,6 +449,7 @@ def test_other_files_are_named_for_what_they_are(case, told, tmp_path):
         "tensor": items["0.weight"],
         "both": mapping({"model": state, "net": state}, b"}"),
         "epoch": mapping({**items, "epoch": number(3)}),
+        "config": mapping({**items, "config": b"}"}),
         "empty": b"}",
         "reference": several(word("module"), *[b"N"] * 4) + b"Q",
     }
@@ -465,6 +471,39 @@ def test_other_files_are_named_for_what_they_are(case, told, tmp_path):
         read(path, ReLU())
     assert str(path) in caught.value.got
     assert len(str(caught.value)) < 500
+
+
+@pytest.mark.parametrize("second", ["ema", "state_dict", "list"])
+def test_two_networks_in_one_file_are_a_question(second, tmp_path):
+    first, other = drawn(), {name: 2 * array for name, array in drawn().items()}
+    items, storages = plain(first)
+    more, rest = plain(other, first=len(first))
+    storages |= rest
+    optimiser = mapping({"state": mapping(items, b"}"), "param_groups": b"]"}, b"}")
+    inner = mapping({"shadow": b"(" + b"".join(more.values()) + b"l"}, b"}")
+    outer = {"model": mapping(items), "optimizer": optimiser, "epoch": number(3)}
+    part = "ema.shadow" if second == "list" else second
+    outer[part.partition(".")[0]] = inner if second == "list" else mapping(more)
+    path = archive(tmp_path / "net.pt", mapping(outer, b"}"), storages)
+    with pytest.raises(
+        InputError, match=f"'model' and '{part}'.*not guessed"
+    ) as caught:
+        read(path, ReLU())
+    assert caught.value.fix == "part='model', in a shell --part model"
+    assert_same(read(path, ReLU(), part="model"), first.values())
+    names = {"hidden": "0", "hidden_bias": "1", "output": "2", "output_bias": "3"}
+    names = names if second == "list" else {}
+    assert_same(read(path, ReLU(), part=part, **names), other.values())
+    with pytest.raises(InputError, match=f"'model', '{part}'"):
+        read(path, ReLU(), part="net")
+
+
+def test_a_dictionary_in_itself_is_walked_once(tmp_path):
+    # A memo entry of the outer list and dictionary, put into both of them.
+    body = b"}q\x00" + word("a") + b"]q\x01(h\x01h\x00" + b"h\x01" * 500 + b"es"
+    path = archive(tmp_path / "net.pt", body, {})
+    with pytest.raises(InputError, match="no tensors by name"):
+        read(path, ReLU())
 
 
 # --- held against PyTorch itself ------------------------------------------------------

@@ -1,0 +1,313 @@
+"""Points and boxes from files: read where it is plain, asked about where it is not."""
+
+import contextlib
+import csv
+import io
+import json
+import re
+import zipfile
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from jaxbias import cli, cli_commands
+from jaxbias._checks import InputError
+from jaxbias.cli_points import box_of, points
+
+ROWS = [[0.5, -1.25, 3.0], [0.25, 2.0, -7.5], [1e-3, 4.0, 0.0], [-0.5, 1.0, 2.0]]
+LABELS = [1.0, -1.0, -1.0, 1.0]
+
+
+def table(folder, place=3, header=None, mark="\ufeff", separator=",", quoted=False):
+    """A file of Python's csv module, with the labels in any column."""
+    said = io.StringIO()
+    quoting = csv.QUOTE_ALL if quoted else csv.QUOTE_MINIMAL
+    writer = csv.writer(said, delimiter=separator, quoting=quoting)
+    if header is not None:
+        writer.writerow(header)
+    for row, label in zip(ROWS, LABELS, strict=True):
+        writer.writerow([*row[:place], label, *row[place:]])
+    path = folder / "points.csv"
+    path.write_bytes((mark + said.getvalue()).encode())
+    return path
+
+
+def assert_read(path, **options):
+    inputs, labels = points(path, **options)
+    np.testing.assert_array_equal(inputs, ROWS)
+    np.testing.assert_array_equal(labels, LABELS)
+
+
+def refused(path, *told, **options):
+    with pytest.raises(InputError) as caught:
+        points(path, **options)
+    said = str(caught.value)
+    assert "\n" not in said.strip()
+    assert len(said) < 600
+    for part in told:
+        assert part in said, said
+    return caught.value
+
+
+# --- tables ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_a_byte_order_mark_and_a_separator_lose_no_point(mark, separator, tmp_path):
+    assert_read(table(tmp_path, mark=mark, separator=separator))
+    names = ["a", "b", "c", "label"]
+    assert_read(table(tmp_path, header=names, mark=mark, separator=separator))
+
+
+@pytest.mark.parametrize("place", [0, 1, 3])
+@pytest.mark.parametrize("name", ["label", " Label ", "'y'", "TARGET", "class"])
+def test_the_label_column_is_found_by_its_name(name, place, tmp_path):
+    names = ["pixel1", "pixel2", "pixel3"]
+    names.insert(place, name)
+    for quoted in (False, True):
+        assert_read(table(tmp_path, place, names, quoted=quoted))
+
+
+@pytest.mark.parametrize("label", ["1", "-3", "sign", "Sign "])
+def test_the_label_column_can_be_said(label, tmp_path):
+    names = ["pixel1", "sign", "pixel2", "pixel3"]
+    assert_read(table(tmp_path, 1, names), label=label)
+
+
+def test_numbers_of_columns_do_without_a_header(tmp_path):
+    for place in (0, 2, 3):
+        assert_read(table(tmp_path, place), label=str(place))
+    assert_read(table(tmp_path, 3), label="-1")
+
+
+def test_a_header_of_numpy_is_a_comment(tmp_path):
+    both = np.column_stack([LABELS, ROWS])
+    path = tmp_path / "points.csv"
+    np.savetxt(path, both, delimiter=",", header="written today\nlabel,a,b,c")
+    assert_read(path)
+    np.savetxt(path, np.roll(both, -1, 1), delimiter=",", header="written today")
+    assert_read(path)
+
+
+@pytest.mark.parametrize(
+    ("header", "place", "told"),
+    [
+        (["a", "b", "c", "d"], 3, "Try --label d"),
+        (["y", "b", "c", "label"], 3, "Try --label y or --label label"),
+        (["label", "b", "c", "label"], 3, "Try --label 0 or --label 3"),
+        (["", "b", "c", "label"], 3, "index=False"),
+        (["Unnamed: 0", "b", "c", "label"], 3, "index=False"),
+        (None, 0, "--label 0 for the first column or --label -1"),
+        (None, 1, "--label 0 for the first column or --label -1"),
+    ],
+)
+def test_what_cannot_be_known_is_a_question(header, place, told, tmp_path):
+    refused(table(tmp_path, place, header), told)
+
+
+def test_pixels_without_a_header_are_a_question(tmp_path):
+    path = tmp_path / "mnist.csv"
+    path.write_text("5,0,128,0\n7,1,3,0\n")
+    refused(path, "both the first and the last column", "--label 0", "--label -1")
+    assert points(path, "0")[1].tolist() == [5, 7]
+    path.write_text("0,1,2,3\n0.5,1.5,2.5,1\n")
+    refused(path, "whose first line is 0, 1, 2")
+
+
+@pytest.mark.parametrize(
+    ("label", "told"),
+    [("d", "no column is called so"), ("4", "no column"), ("2", "several columns")],
+)
+def test_a_column_that_is_not_there_or_two_are_said(label, told, tmp_path):
+    path = table(tmp_path, header=["2", "b", "c", "label"])
+    refused(path, told, "columns 2, b, c, label", label=label)
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"a,label\n1.5,1\n2.5,x\n", "line 3, column 'label' with 'x'"),
+        (b"a,label\n\n1.5,1\n,1\n", "line 4, column 'a': the cell is empty"),
+        (b"a,label\n1.5,1\nnan,1\n", "line 3, column 'a' with 'nan'"),
+        (b"a,label\n1_5,1\n", "line 2, column 'a' with '1_5'"),
+        (b'a,label\n"1,5",1\n', "a decimal comma: Try decimal points, as in 1.5"),
+        (b"a;label\n1,5;1\n", "column 'a' with '1,5': it has a decimal comma"),
+        (b"1,5;1\n2,5;-1\n", "line 1, column 0 with '1,5': it has a decimal comma"),
+        (b"1.5\t2,5\t1\n", "it has a decimal comma"),
+        (b"a,label\n1,2,3\n", "line 2 of 3 cells: the header has 2"),
+        (b"1.5,2\n1.5,2,3\n", "line 2 of 3 cells: the rows before have 2"),
+        (b"1.5 2 1\n2.5 3 1\n", "spaces do not separate cells"),
+        (b"1\n2\n", "it has one column"),
+        (b"label\n1\n", "it has one column"),
+        (b"a,b,label\n", "no rows"),
+        (b"\n \n", "no rows"),
+        (b"", "it is empty"),
+        (b"a,label\n1.5,\xff\n", "neither an .npz nor a table in UTF-8 (byte 0xff in"),
+        (b"\xff\xfea\x00", "UTF-16"),
+        (b"a\x00b", "neither an .npz nor a table"),
+        (b'a,label\n"1.5,1\n', "line 2 of 1 cells"),
+        (b"\x93NUMPY\x01\x00", "an .npy is one array"),
+    ],
+)
+def test_a_table_is_refused_by_line_and_column(content, told, tmp_path):
+    path = tmp_path / "points.csv"
+    path.write_bytes(content)
+    refused(path, *told.replace(": Try", "\nTry").split("\n"))
+
+
+_cells = st.sampled_from(
+    ["1", "-1", "0.5", "1,5", "", " ", "nan", "x", "label", '"', "1e400", "#", "2 3"]
+)
+_texts = st.lists(st.lists(_cells, max_size=4).map(",".join), max_size=5)
+
+
+@settings(
+    max_examples=150,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(st.one_of(st.binary(max_size=60), _texts.map("\n".join).map(str.encode)))
+def test_any_bytes_are_points_or_one_line(tmp_path, content):
+    path = tmp_path / "points.csv"
+    path.write_bytes(content)
+    with contextlib.suppress(InputError):
+        inputs, labels = points(path)
+        assert inputs.shape == (len(labels), inputs.shape[1])
+        assert np.isfinite(inputs).all()
+
+
+# --- archives -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("inputs", "labels"),
+        ("X", "y"),
+        ("data", "target"),
+        ("x", "labels"),
+        ("images", "Label"),
+        ("features", "class"),
+    ],
+)
+def test_arrays_are_found_by_their_usual_names(names, tmp_path):
+    path = tmp_path / "points.npz"
+    np.savez(path, other=np.ones(3), **dict(zip(names, (ROWS, LABELS), strict=True)))
+    assert_read(path)
+
+
+@pytest.mark.parametrize(
+    ("names", "call"),
+    [
+        (("X_train", "y_train", "X_test", "y_test"), "--inputs X_test --label y_test"),
+        (("x", "y", "data", "target"), "--inputs x --label y"),
+        (("x", "y", "points"), "--inputs x --label y"),
+        (("pts", "cls"), "--inputs pts --label cls"),
+        (("X", "x", "y"), "--inputs X --label y"),
+    ],
+)
+def test_several_arrays_or_none_are_a_question_with_its_answer(names, call, tmp_path):
+    arrays = {name: LABELS if name[0] in "ytc" else ROWS for name in names}
+    path = tmp_path / "points.npz"
+    np.savez(path, **arrays)
+    if names == ("x", "y", "points"):
+        assert_read(path)
+        return
+    refused(path, call, "is not guessed")
+    _, inputs, _, label = call.split()
+    assert_read(path, inputs=inputs, label=label)
+
+
+def test_names_that_are_not_there_and_other_archives_are_told(tmp_path):
+    path = tmp_path / "points.npz"
+    np.savez(path, x=ROWS, y=LABELS)
+    refused(path, "--inputs z is not among them", "x (4, 3), y (4,)", inputs="z")
+    refused(path, "--label z is not among them", label="z")
+    assert points(path, label="y", inputs="x")[0].shape == (4, 3)
+    np.savez(path, x=ROWS)
+    refused(path, "two arrays")
+    np.savez(path)
+    refused(path, "nothing")
+    for name, told in (("[Content_Types].xml", "CSV"), ("a/data.pkl", "PyTorch")):
+        with zipfile.ZipFile(path, "w") as file:
+            file.writestr(name, "")
+        refused(path, told)
+    refused(table(tmp_path), "it names an array of an .npz", inputs="a")
+    refused(tmp_path, "it is a folder")
+    refused(tmp_path / "nowhere.csv", "No such file")
+
+
+# --- boxes ----------------------------------------------------------------------------
+
+
+def test_a_box_is_two_numbers_or_a_file(tmp_path):
+    low, high = np.array([0.0, -1.0, 2.0]), np.array([1.0, 1.0, 9.0])
+    assert box_of(None) is None
+    assert box_of(("-9", "9.5")) == (-9.0, 9.5)
+    np.savez(tmp_path / "box.npz", low=low, high=high)
+    np.savetxt(
+        tmp_path / "box.csv",
+        np.column_stack([low, high]),
+        delimiter=",",
+        header="low,high",
+    )
+    for name in ("box.npz", "box.csv"):
+        for found, end in zip(
+            box_of((str(tmp_path / name),)), (low, high), strict=True
+        ):
+            np.testing.assert_array_equal(found, end)
+    np.savez(tmp_path / "box.npz", low=0, high=high.reshape(1, 3))
+    found = box_of((str(tmp_path / "box.npz"),))
+    assert [end.shape for end in found] == [(), (3,)]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("0",), "no such file"),
+        ((), "two numbers or one file"),
+        (("0", "1", "2"), "two numbers or one file"),
+        (("0", "x"), "as numbers"),
+        (("@names.npz",), "with up, down"),
+        (("@words.npz",), "arrays of numbers"),
+        (("@nan.npz",), "arrays of numbers"),
+        (("@box.csv",), "with no names"),
+        (("@empty.csv",), "it is empty"),
+    ],
+)
+def test_a_box_that_cannot_be_read_is_told(words, told, tmp_path):
+    np.savez(tmp_path / "names.npz", up=1, down=0)
+    np.savez(tmp_path / "words.npz", low="a", high="b")
+    np.savez(tmp_path / "nan.npz", low=np.nan, high=1)
+    (tmp_path / "box.csv").write_text("0,1\n0,1\n")
+    (tmp_path / "empty.csv").write_text("")
+    words = tuple(word.replace("@", f"{tmp_path}/") for word in words)
+    with pytest.raises(InputError, match=told):
+        box_of(words)
+
+
+# --- what the command says ------------------------------------------------------------
+
+
+@pytest.mark.parametrize("wrong", [False, True])
+def test_points_that_are_all_wrong_are_said_loudly(
+    wrong, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr(cli_commands, "start_jax", lambda: None)
+    np.savez(tmp_path / "net.npz", hidden=np.eye(3), output=np.ones(3))
+    labels = [1, -1, 1] if not wrong else [-1, -1, -1]
+    np.savez(tmp_path / "points.npz", X=np.eye(3), y=labels)
+    words = [str(tmp_path / name) for name in ("net.npz", "points.npz")]
+    words = ["radius", *words, "--activation", "relu", "--effort", "attack", "--json"]
+    assert cli.main(words) == 0
+    said = capsys.readouterr()
+    found = json.loads(said.out)
+    assert found["broken_when_clean"] == (3 if wrong else 1)
+    if not wrong:
+        assert (found["warning"], said.err) == (None, "")
+        return
+    assert said.err == f"jaxbias: warning: {found['warning']}\n"
+    assert re.search("all 3 points are wrong when clean.*--label", said.err)
