@@ -202,6 +202,13 @@ READY = "print('ready', flush=True)"
             " held = Held(); del held; time.sleep(60)",
             -signal.SIGINT,
         ),
+        # C code prints it.
+        (
+            f" try:\n  {READY}\n  time.sleep(60)\n"
+            " except KeyboardInterrupt:\n"
+            "  sys.excepthook(*sys.exc_info()); time.sleep(60)",
+            -signal.SIGINT,
+        ),
         # Somebody takes it for nothing: the thread that watches ends the process.
         (
             f" try:\n  {READY}\n  time.sleep(60)\n"
