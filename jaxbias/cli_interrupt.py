@@ -49,6 +49,7 @@ class Interrupt:
         # The C handler writes to the pipe at once, also where no Python code runs.
         signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
         sys.unraisablehook = self._not_forgotten
+        sys.excepthook = self._not_printed
 
     def release(self) -> None:
         """Let SIGINT kill without a word: all is done, the interpreter shuts down."""
@@ -87,6 +88,12 @@ class Interrupt:
 
     def _not_forgotten(self, lost: Any) -> None:
         # Destructors and callbacks swallow what is raised in them.
-        if lost.exc_type is KeyboardInterrupt:
+        if self.came:
             self.stop()
         sys.__unraisablehook__(lost)
+
+    def _not_printed(self, kind: Any, error: Any, trace: Any) -> None:
+        # C code that imports or calls back prints what it cannot pass on.
+        if self.came:
+            self.stop()
+        sys.__excepthook__(kind, error, trace)

@@ -113,6 +113,11 @@ def checked_streams() -> Iterator[None]:
     try:
         yield
         sys.stdout.flush()
+    except InputError:
+        # The process may end without Python's shutdown, which would flush.
+        with suppress(OutputLost):
+            sys.stdout.flush()
+        raise
     finally:
         sys.stdout, sys.stderr = out, err
 

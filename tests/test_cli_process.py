@@ -96,6 +96,18 @@ def test_without_standard_error_the_status_stands_alone(line, status):
     assert ("217 claims" in done.stdout) or status
 
 
+def test_what_was_printed_before_a_refusal_is_not_lost():
+    start = START.replace(
+        "from jaxbias.cli import main;",
+        "from jaxbias import InputError, cli_commands; from jaxbias.cli import main\n"
+        "def work(_): print(1); raise InputError(*map(str, (2, 3, 4)))\n"
+        "cli_commands.run = work;",
+    )
+    done = shell("J list", start=start)
+    assert (done.returncode, done.stdout) == (2, "1\n")
+    assert done.stderr == "jaxbias: 2: 3. Try 4.\n"
+
+
 @needs_full
 def test_progress_that_nobody_can_read_does_not_stop_the_work():
     start = START.replace(
@@ -188,6 +200,13 @@ READY = "print('ready', flush=True)"
             " class Held:\n"
             f"  def __del__(self): {READY}; time.sleep(3)\n"
             " held = Held(); del held; time.sleep(60)",
+            -signal.SIGINT,
+        ),
+        # C code prints it.
+        (
+            f" try:\n  {READY}\n  time.sleep(60)\n"
+            " except KeyboardInterrupt:\n"
+            "  sys.excepthook(*sys.exc_info()); time.sleep(60)",
             -signal.SIGINT,
         ),
         # Somebody takes it for nothing: the thread that watches ends the process.

@@ -4,6 +4,7 @@ import contextlib
 import importlib
 import multiprocessing
 import os
+import signal
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -56,7 +57,7 @@ class Worker:
         self._process = context.Process(
             target=_serve, args=(theirs, method, workload, cache), daemon=True
         )
-        with _one_core():
+        with _one_core(), _interrupts_held_back():
             self._process.start()
         theirs.close()
 
@@ -98,7 +99,10 @@ class Worker:
 
 
 def _serve(pipe: Any, method: str, workload_name: str, cache: str | None) -> None:
-    """Answer until the pipe is closed."""
+    """Answer until the pipe is closed; end at once, without a word, by Ctrl-C."""
+    if hasattr(signal, "pthread_sigmask"):
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     import jax
 
     # The other methods have no accelerator, and its time is not process time.
@@ -175,6 +179,19 @@ def _one_core() -> Iterator[None]:
                 del os.environ[name]
             else:
                 os.environ[name] = value
+
+
+@contextlib.contextmanager
+def _interrupts_held_back() -> Iterator[None]:
+    """A process started here hears of Ctrl-C only when it is ready for it."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _forget_peak() -> None:

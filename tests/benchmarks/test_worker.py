@@ -18,6 +18,16 @@ def worker():
         yield one
 
 
+def test_ctrl_c_ends_a_worker_without_a_word(capfd):
+    with Worker("ours", "S-p1") as one:
+        # While it starts: the signal waits until it is ready.
+        os.kill(one._process.pid, signal.SIGINT)
+        one._process.join(timeout=60)
+        assert one._process.exitcode == -signal.SIGINT
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, set())
+    assert capfd.readouterr().err == ""
+
+
 def test_it_compiles_runs_and_measures(worker):
     compiling = worker.prepare({"tolerance": 8.0}, (0,))
     first, second = worker.run(), worker.run()
