@@ -12,12 +12,21 @@ import os
 import signal
 import sys
 import time
+from types import FrameType
 from typing import Any, NoReturn
 
 STOPPED = 130
 LINE = "jaxbias: stopped; what was finished is kept"
 _SHOW_CURSOR = "\x1b[?25h"
 _GRACE_SECONDS = 2.0
+
+
+def _importing(frame: FrameType | None) -> bool:
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return True
+        frame = frame.f_back
+    return False
 
 
 class Interrupt:
@@ -74,10 +83,12 @@ class Interrupt:
             pass  # Only the main thread may say what a signal does.
         os._exit(STOPPED)
 
-    def _unwind(self, number: int, frame: object) -> None:
-        if self.came:
+    def _unwind(self, number: int, frame: FrameType | None) -> None:
+        again, self.came = self.came, True
+        # C code that initialises a module may crash on an exception, and while modules
+        # are loaded nothing is half done.
+        if again or _importing(frame):
             self.stop()
-        self.came = True
         raise KeyboardInterrupt
 
     def _watch(self, pipe: int) -> None:

@@ -202,6 +202,14 @@ READY = "print('ready', flush=True)"
             " held = Held(); del held; time.sleep(60)",
             -signal.SIGINT,
         ),
+        # A module that is being loaded is not to see it.
+        (
+            " with open('slow.py', 'w') as file:\n"
+            '  file.write(\'import time\\ntry: print("ready", flush=True); '
+            "time.sleep(60)\\nexcept BaseException: time.sleep(60)')\n"
+            " import slow",
+            -signal.SIGINT,
+        ),
         # C code prints it.
         (
             f" try:\n  {READY}\n  time.sleep(60)\n"
