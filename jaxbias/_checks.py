@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from typing import Any
 
 _MESSAGE = 120
+# Counts and indices have 32 bits in places; no array is as long as that.
+_MOST = 2**31 - 1
 
 # NumPy is imported where it is used: the command line names its errors with this
 # module, and half of the time of `jaxbias --help` would be NumPy's.
@@ -34,13 +36,17 @@ def is_concrete(value: Any) -> bool:
 
 
 def positive_int(name: str, value: Any) -> None:
-    """Refuse anything but an integer of at least 1."""
+    """Refuse anything but an integer of at least 1, and one beyond 32 bits."""
     whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
     if is_concrete(value) and not (whole and int(value) >= 1):
         raise InputError(
             f"{name}={value!r}",
             "it counts things, so it must be at least 1",
             f"{name}=1",
+        )
+    if is_concrete(value) and int(value) > _MOST:
+        raise InputError(
+            f"{name}={value!r}", f"counts go up to {_MOST:,}", f"{name}=1000"
         )
 
 
@@ -53,16 +59,49 @@ def at_least(name: str, value: Any, bound: float, why: str | None = None) -> Non
     """Refuse a number below ``bound``, infinite or undefined."""
     if not is_concrete(value):
         return
-    single = not isinstance(value, str) and getattr(value, "ndim", 0) == 0
-    if not (single and math.isfinite(float(value)) and float(value) >= bound):
+    if not (_finite(value) and float(value) >= bound):
         reason = why or f"it must be a finite number of at least {bound:g}"
         raise InputError(f"{name}={value!r}", reason, f"{name}={bound:g}")
 
 
-def finite_array(name: str, array: Any) -> None:
-    """Refuse a concrete NumPy array that holds NaN or infinity."""
+def _finite(value: Any) -> bool:
+    """Whether it is one number that a float can hold, and not a masked one."""
+    if isinstance(value, str) or getattr(value, "ndim", 0) or hasattr(value, "mask"):
+        return False
+    try:
+        return math.isfinite(float(value))
+    except (OverflowError, TypeError, ValueError):
+        return False
+
+
+def plain_array(name: str, value: Any) -> None:
+    """Refuse an array whose values are not all there is to it.
+
+    NumPy would drop a mask without a word, so that hidden entries count, and does not
+    read a tensor that requires a gradient.
+    """
     import numpy as np
 
+    parts = value if isinstance(value, list | tuple) else (value,)
+    if any(isinstance(part, np.ma.MaskedArray) for part in parts):
+        raise InputError(
+            f"{name} as a masked array",
+            "its mask would be lost and what it hides would count",
+            f"the rows that are to count, or {name}.filled(0.0)",
+        )
+    if any(getattr(part, "requires_grad", False) is True for part in parts):
+        raise InputError(
+            f"{name} as a tensor that requires a gradient",
+            "nothing is differentiated here",
+            f"{name}.detach()",
+        )
+
+
+def finite_array(name: str, array: Any) -> None:
+    """Refuse a concrete NumPy array that holds NaN or infinity, or has a mask."""
+    import numpy as np
+
+    plain_array(name, array)
     if is_concrete(array) and not np.all(np.isfinite(array)):
         bad = int(np.size(array) - np.count_nonzero(np.isfinite(array)))
         raise InputError(

@@ -45,6 +45,11 @@ def radius(points=None, labels=None, **more):
     return jb.radius(network, points, labels, **more)
 
 
+def hidden(values):
+    values = np.asarray(values)
+    return np.ma.masked_array(values, np.arange(values.size).reshape(values.shape) == 1)
+
+
 NAN = np.full((2, 20), np.nan)
 SKEW = jnp.array([[1.0, 0.0, 0.0], [0.6, 0.8, 0.0]])
 CASES = {
@@ -68,6 +73,37 @@ CASES = {
     "points of another dimension": (lambda: radius(np.eye(2, 7)), "7", "20"),
     "labels of another length": (lambda: radius(labels=np.ones(3)), "3", "2"),
     "labels that are none": (lambda: radius(labels=np.array([0.5, 1.0])), "label", "1"),
+    "points with a mask": (lambda: radius(hidden(np.eye(2, 20))), "inputs.*mask", ""),
+    "labels with a mask": (
+        lambda: radius(labels=hidden([1.0, -1.0])),
+        "labels.*mask",
+        "",
+    ),
+    "a box with a mask": (lambda: radius(box=(hidden(np.zeros(20)), 1)), "box.*m", ""),
+    "rows with a mask": (
+        lambda: jb.data.from_arrays(hidden(np.eye(2)), [1, -1]),
+        "inputs.*mask",
+        "",
+    ),
+    "classes with a mask": (
+        lambda: jb.data.from_arrays(np.eye(2), hidden([1, -1])),
+        "labels.*mask",
+        "",
+    ),
+    "times with a mask": (lambda: train(times=hidden([1.0, 2.0])), "times.*mask", ""),
+    "steps with a mask": (lambda: descend(steps=hidden([1, 2])), "steps.*mask", ""),
+    "more neurons than can be": (lambda: jb.networks.TwoLayer(10**30), "10", "1000"),
+    "seeds beyond 64 bits": (
+        lambda: jb.verify("min-vidal-2025", seeds=10**20),
+        "seeds=1",
+        "seeds=1000",
+    ),
+    "a seed of two words": (lambda: jb.sweeps.run_key("a", 2**32), "seeds", "seeds="),
+    "a key of another generator": (
+        lambda: train(key=jax.random.key(0, impl="rbg")),
+        "rbg",
+        "threefry2x32",
+    ),
     "an unknown norm": (lambda: radius(order=0.5), "0.5", "order"),
     "an unknown claim": (lambda: jb.verify("min-vidal-2025/proposition2"), "2", "-2"),
     "an unknown study": (lambda: jb.verify("nueron_alignment"), "nueron", "neuron"),

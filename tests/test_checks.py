@@ -9,6 +9,7 @@ from jaxbias._checks import (
     finite_array,
     nonnegative,
     one_of,
+    plain_array,
     positive_int,
 )
 
@@ -24,7 +25,17 @@ def test_good_counts_pass(value):
     positive_int("width", value)
 
 
-@pytest.mark.parametrize("value", [-1e-9, np.nan, np.inf, "0.1", np.array([1.0, 2.0])])
+@pytest.mark.parametrize("value", [2**31, 10**30, np.int64(2**40)])
+def test_counts_are_below_2_to_the_31(value):
+    positive_int("width", 2**31 - 1)
+    with pytest.raises(InputError, match="counts go up to 2,147,483,647"):
+        positive_int("width", value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [-1e-9, np.nan, np.inf, "0.1", "0,1", np.array([1.0, 2.0]), 10**400, np.ma.masked],
+)
 def test_amounts_are_finite_and_nonnegative(value):
     with pytest.raises(InputError, match="noise="):
         nonnegative("noise", value)
@@ -41,6 +52,29 @@ def test_arrays_are_finite():
     finite_array("inputs", np.ones((2, 3)))
     with pytest.raises(InputError, match="2 entries"):
         finite_array("inputs", np.array([1.0, np.nan, np.inf]))
+
+
+class Tensor:
+    requires_grad = True
+
+
+HIDDEN = np.ma.masked_array([1.0, 2.0], [False, True])
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        (HIDDEN, "inputs as a masked array: its mask"),
+        (np.ma.masked_array([1.0]), "inputs as a masked array"),
+        ([HIDDEN, HIDDEN], "inputs as a masked array"),
+        (Tensor(), r"requires a gradient.*inputs\.detach\(\)"),
+    ],
+)
+def test_arrays_hold_all_there_is(value, told):
+    with pytest.raises(InputError, match=told):
+        plain_array("inputs", value)
+    plain_array("inputs", np.ones(3))
+    plain_array("inputs", None)
 
 
 def test_traced_values_pass_through_every_check():

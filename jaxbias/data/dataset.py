@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Shaped
 
-from jaxbias._checks import InputError, finite_array
+from jaxbias._checks import InputError, finite_array, plain_array
 from jaxbias._precision import float_dtype
 
 
@@ -65,10 +65,14 @@ def from_arrays(
         dtype: float32 or float64; JAX's current default when left out.
 
     Raises:
-        InputError: for wrong shapes, no samples, NaN or infinite entries, and labels
-            that are neither +1 and -1 nor non-negative integers.
+        InputError: for wrong shapes, no samples, NaN, infinite or masked entries, and
+            labels that are neither +1 and -1 nor non-negative integers.
     """
     dtype = float_dtype(dtype)
+    given = {"inputs": inputs, "labels": labels, "clusters": clusters}
+    given |= {"centres": centres, "centre_labels": centre_labels}
+    for name, array in given.items():
+        plain_array(name, array)
     inputs, labels = np.asarray(inputs), np.asarray(labels)
     if inputs.ndim != 2 or inputs.size == 0:
         raise InputError(

@@ -6,7 +6,7 @@ import jax
 import numpy as np
 from flax import nnx
 
-from jaxbias._checks import InputError, finite_array, one_of
+from jaxbias._checks import InputError, finite_array, one_of, plain_array
 from jaxbias.networks.activations import Activation
 from jaxbias.networks.weights import Weights
 
@@ -52,6 +52,8 @@ def unpack(network: Any, activation: Activation | None):
             "TwoLayer(...).build(key, dim), or Weights with activation=",
         )
     assert activation is not None
+    for array in jax.tree.leaves(weights):
+        plain_array("weights", array)
     weights = jax.tree.map(np.asarray, weights)
     for name in ("hidden", "output", "hidden_bias", "output_bias"):
         array = getattr(weights, name)
@@ -63,6 +65,8 @@ def unpack(network: Any, activation: Activation | None):
 def check_points(
     inputs: Any, labels: Any, weights: Weights, grouped: bool = False
 ) -> tuple[np.ndarray, np.ndarray]:
+    plain_array("inputs", inputs)
+    plain_array("labels", labels)
     points, labels = np.asarray(inputs, np.float64), np.asarray(labels)
     dim = weights.hidden.shape[-1]
     if points.ndim != 2 or points.shape[1] != dim or not len(points):
@@ -99,6 +103,7 @@ def check_points(
 
 
 def check_centres(centres: Any, points: np.ndarray) -> np.ndarray:
+    plain_array("centres", centres)
     centres = np.asarray(centres, np.float64)
     if centres.ndim != 2 or centres.shape[1] != points.shape[1]:
         raise InputError(
@@ -113,6 +118,7 @@ def check_centres(centres: Any, points: np.ndarray) -> np.ndarray:
 def check_box(box: Any, points: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
     if box is None:
         return None
+    plain_array("box", box)
     try:
         low, high = (
             np.broadcast_to(np.asarray(end, np.float64), points.shape[1:])
