@@ -157,9 +157,10 @@ def page(folder: Path, seeds: int, count: int) -> list[str]:
         "",
         "## Killed at random moments",
         "",
-        f"{count} sweeps were killed (SIGKILL) at a random moment of the {seconds:.1f} "
-        "s that one takes. Every file was whole. The same call again computed what was "
-        "missing, and left the same files with the same bits and nothing else.",
+        f"{count} sweeps were ended by SIGKILL at a random moment of the "
+        f"{seconds:.1f} s that one takes. Every file was whole. The same call again "
+        "computed what was missing, and left the same files with the same bits and "
+        "nothing else.",
         "",
         "| killed after s | batches there | hidden files there | computed then |",
         "|---|---|---|---|",
