@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from typing import Any
 
 _MESSAGE = 120
+# Counts and indices have 32 bits in places; no array is as long as that.
+_MOST = 2**31 - 1
 
 # NumPy is imported where it is used: the command line names its errors with this
 # module, and half of the time of `jaxbias --help` would be NumPy's.
@@ -33,6 +35,30 @@ def is_concrete(value: Any) -> bool:
     return isinstance(value, numbers.Number | str | np.ndarray | np.generic)
 
 
+def unmasked(name: str, value: Any) -> None:
+    """Refuse masked entries, which would count as numbers, and recorded gradients.
+
+    Nothing is converted: traced arrays pass.
+    """
+    import numpy as np
+
+    for part in value if isinstance(value, list | tuple) else (value,):
+        if np.ma.is_masked(part):
+            masked = int(np.ma.getmaskarray(part).sum())
+            rows = ".any(axis=-1)" * (np.ndim(part) > 1)
+            raise InputError(
+                f"{name} with {masked} masked entries",
+                "the numbers behind a mask would be taken as they are",
+                f"{name}[~{name}.mask{rows}], or {name}.filled(value)",
+            )
+        if getattr(part, "requires_grad", False) is True:
+            raise InputError(
+                f"{name} of type {type(part).__name__} that requires a gradient",
+                "nothing is differentiated here",
+                f"{name}.detach().cpu().numpy()",
+            )
+
+
 def plain_array(name: str, value: Any, dtype: Any = None) -> Any:
     """A NumPy array of what a caller gives as numbers.
 
@@ -43,14 +69,7 @@ def plain_array(name: str, value: Any, dtype: Any = None) -> Any:
     """
     import numpy as np
 
-    if np.ma.is_masked(value):
-        masked = int(np.ma.getmaskarray(value).sum())
-        rows = ".any(axis=-1)" * (np.ndim(value) > 1)
-        raise InputError(
-            f"{name} with {masked} masked entries",
-            "the numbers behind a mask would be taken as they are",
-            f"{name}[~{name}.mask{rows}], or {name}.filled(value)",
-        )
+    unmasked(name, value)
     try:
         return np.asarray(value, dtype)
     except (TypeError, ValueError, RuntimeError) as error:
@@ -66,13 +85,17 @@ def plain_array(name: str, value: Any, dtype: Any = None) -> Any:
 
 
 def positive_int(name: str, value: Any) -> None:
-    """Refuse anything but an integer of at least 1."""
+    """Refuse anything but an integer of at least 1, and one beyond 32 bits."""
     whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
     if is_concrete(value) and not (whole and int(value) >= 1):
         raise InputError(
             f"{name}={value!r}",
             "it counts things, so it must be at least 1",
             f"{name}=1",
+        )
+    if is_concrete(value) and int(value) > _MOST:
+        raise InputError(
+            f"{name}={value!r}", f"counts go up to {_MOST:,}", f"{name}=1000"
         )
 
 
@@ -85,16 +108,26 @@ def at_least(name: str, value: Any, bound: float, why: str | None = None) -> Non
     """Refuse a number below ``bound``, infinite or undefined."""
     if not is_concrete(value):
         return
-    single = not isinstance(value, str) and getattr(value, "ndim", 0) == 0
-    if not (single and math.isfinite(float(value)) and float(value) >= bound):
+    if not (_finite(value) and float(value) >= bound):
         reason = why or f"it must be a finite number of at least {bound:g}"
         raise InputError(f"{name}={value!r}", reason, f"{name}={bound:g}")
 
 
+def _finite(value: Any) -> bool:
+    """Whether it is one number that a float can hold, and not a masked one."""
+    if isinstance(value, str) or getattr(value, "ndim", 0) or hasattr(value, "mask"):
+        return False
+    try:
+        return math.isfinite(float(value))
+    except (OverflowError, TypeError, ValueError):
+        return False
+
+
 def finite_array(name: str, array: Any) -> None:
-    """Refuse a concrete NumPy array that holds NaN or infinity."""
+    """Refuse a concrete NumPy array that holds NaN or infinity, or has a mask."""
     import numpy as np
 
+    unmasked(name, array)
     if is_concrete(array) and not np.all(np.isfinite(array)):
         bad = int(np.size(array) - np.count_nonzero(np.isfinite(array)))
         raise InputError(

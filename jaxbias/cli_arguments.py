@@ -93,6 +93,8 @@ class Sweep:
     """Run only share I of N of the batches, counted from 1."""
     extend: bool = False
     """Let a finished sweep grow by further seeds or values."""
+    into_existing: bool = False
+    """Begin in a folder that holds other things and no sweep."""
     dry_run: bool = False
     """Say what would run, and run nothing."""
 

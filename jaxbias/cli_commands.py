@@ -200,6 +200,7 @@ def _sweep(command: commands.Sweep) -> int:
             radius_at=command.radius_at,
             shard=command.shard,
             extend=command.extend,
+            into_existing=command.into_existing,
             dry_run=command.dry_run,
             progress=progress,
         )

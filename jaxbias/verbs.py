@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Key
 
+from jaxbias import _draws
+from jaxbias._checks import unmasked
 from jaxbias.dynamics.adaptive import Adaptive
 from jaxbias.dynamics.descent import Descent, checked_steps, descend
 from jaxbias.dynamics.fixed_step import FixedStep
@@ -60,6 +61,7 @@ def gradient_flow(
         True
     """
     observables = {name: o.function for name, o in resolve(list(observe)).items()}
+    unmasked("times", times)
     problem = flow.problem(key, dtype=dtype)
     integrator = Adaptive() if integrator is None else integrator
     if isinstance(integrator, Adaptive):
@@ -113,7 +115,7 @@ def gradient_descent(
         rate = jnp.asarray(descent.rate, problem.dataset.inputs.dtype)
         descent = eqx.tree_at(lambda d: d.rate, descent, rate)
     counts = tuple(map(int, checked_steps(steps)))
-    order = jax.random.fold_in(key, _ORDER_STREAM)
+    order = _draws.fold_in(key, _ORDER_STREAM)
     return _descend(problem, descent, counts, observables, order)
 
 

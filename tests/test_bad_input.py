@@ -55,6 +55,13 @@ class Tensor:
 
 
 MASKED = np.ma.masked_equal(np.eye(2, 20), 1)
+
+
+def hidden(values):
+    values = np.asarray(values)
+    return np.ma.masked_array(values, np.arange(values.size).reshape(values.shape) == 1)
+
+
 NAN = np.full((2, 20), np.nan)
 SKEW = jnp.array([[1.0, 0.0, 0.0], [0.6, 0.8, 0.0]])
 CASES = {
@@ -107,6 +114,37 @@ CASES = {
         lambda: jb.data.from_arrays(np.eye(2), Tensor()),
         "labels of type Tensor",
         "labels.detach().cpu().numpy()",
+    ),
+    "points with a mask": (lambda: radius(hidden(np.eye(2, 20))), "inputs.*mask", ""),
+    "labels with a mask": (
+        lambda: radius(labels=hidden([1.0, -1.0])),
+        "labels.*mask",
+        "",
+    ),
+    "a box with a mask": (lambda: radius(box=(hidden(np.zeros(20)), 1)), "box.*m", ""),
+    "rows with a mask": (
+        lambda: jb.data.from_arrays(hidden(np.eye(2)), [1, -1]),
+        "inputs.*mask",
+        "",
+    ),
+    "classes with a mask": (
+        lambda: jb.data.from_arrays(np.eye(2), hidden([1, -1])),
+        "labels.*mask",
+        "",
+    ),
+    "times with a mask": (lambda: train(times=hidden([1.0, 2.0])), "times.*mask", ""),
+    "steps with a mask": (lambda: descend(steps=hidden([1, 2])), "steps.*mask", ""),
+    "more neurons than can be": (lambda: jb.networks.TwoLayer(10**30), "10", "1000"),
+    "seeds beyond 64 bits": (
+        lambda: jb.verify("min-vidal-2025", seeds=10**20),
+        "seeds=1",
+        "seeds=1000",
+    ),
+    "a seed of two words": (lambda: jb.sweeps.run_key("a", 2**32), "seeds", "seeds="),
+    "a key of another generator": (
+        lambda: train(key=jax.random.key(0, impl="rbg")),
+        "rbg",
+        "threefry2x32",
     ),
     "an unknown norm": (lambda: radius(order=0.5), "0.5", "order"),
     "an unknown claim": (lambda: jb.verify("min-vidal-2025/proposition2"), "2", "-2"),

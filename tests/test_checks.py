@@ -11,6 +11,7 @@ from jaxbias._checks import (
     one_of,
     plain_array,
     positive_int,
+    unmasked,
 )
 
 
@@ -25,7 +26,17 @@ def test_good_counts_pass(value):
     positive_int("width", value)
 
 
-@pytest.mark.parametrize("value", [-1e-9, np.nan, np.inf, "0.1", np.array([1.0, 2.0])])
+@pytest.mark.parametrize("value", [2**31, 10**30, np.int64(2**40)])
+def test_counts_are_below_2_to_the_31(value):
+    positive_int("width", 2**31 - 1)
+    with pytest.raises(InputError, match="counts go up to 2,147,483,647"):
+        positive_int("width", value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [-1e-9, np.nan, np.inf, "0.1", "0,1", np.array([1.0, 2.0]), 10**400, np.ma.masked],
+)
 def test_amounts_are_finite_and_nonnegative(value):
     with pytest.raises(InputError, match="noise="):
         nonnegative("noise", value)
@@ -44,12 +55,35 @@ def test_arrays_are_finite():
         finite_array("inputs", np.array([1.0, np.nan, np.inf]))
 
 
+class Tensor:
+    requires_grad = True
+
+
+HIDDEN = np.ma.masked_array([1.0, 2.0], [False, True])
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        (HIDDEN, r"inputs with 1 masked entries.*inputs\[~inputs\.mask\]"),
+        ([np.ones(2), HIDDEN], "inputs with 1 masked entries"),
+        (Tensor(), r"requires a gradient.*inputs\.detach\(\)"),
+    ],
+)
+def test_arrays_hold_all_there_is(value, told):
+    with pytest.raises(InputError, match=told):
+        unmasked("inputs", value)
+    for whole in (np.ones(3), np.ma.masked_array([1.0]), None):
+        unmasked("inputs", whole)
+
+
 def test_traced_values_pass_through_every_check():
     @jax.jit
     def traced(value):
         positive_int("width", value)
         nonnegative("noise", value)
         finite_array("inputs", value)
+        unmasked("inputs", value)
         return value
 
     assert traced(jnp.array(-1.0)) == -1
@@ -63,8 +97,8 @@ def test_a_wrong_name_offers_the_closest():
 
 
 def test_arrays_are_taken_as_they_are_and_traced_ones_are_left_to_jax():
-    unmasked = np.ma.masked_equal([1.0, 2.0], 7.0)
-    for given in ([1.0, 2.0], jnp.array([1.0, 2.0]), unmasked, np.array(["1", "2"])):
+    whole = np.ma.masked_equal([1.0, 2.0], 7.0)
+    for given in ([1.0, 2.0], jnp.array([1.0, 2.0]), whole, np.array(["1", "2"])):
         np.testing.assert_array_equal(plain_array("x", given, float), [1.0, 2.0])
     with pytest.raises(jax.errors.TracerArrayConversionError):
         jax.jit(lambda x: plain_array("x", x))(1.0)

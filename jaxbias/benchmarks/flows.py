@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxbias import _draws
 from jaxbias.benchmarks.interface import Workload
 from jaxbias.benchmarks.prepared import Trained
 from jaxbias.data.clusters import OrthonormalClusters
@@ -93,12 +94,12 @@ class Flow(Workload):
         """The problems of these seeds, stacked along a leading axis."""
         network = TwoLayer(self.width, self.activation, balanced(1e-7))
         flow = GradientFlow(network, self.clusters, self.samples)
-        drawn = [flow.problem(jax.random.key(s), dtype=dtype) for s in seeds]
+        drawn = [flow.problem(_draws.seed_key(s), dtype=dtype) for s in seeds]
         return jax.tree.map(lambda *leaves: jnp.stack(leaves), *drawn)
 
     def fresh(self, seed: int, rows: int, dtype: str) -> Dataset:
         """Rows that the networks of a seed were not trained on."""
-        key = jax.random.key(_FRESH_STREAM + seed)
+        key = _draws.seed_key(_FRESH_STREAM + seed)
         return self.clusters.sample(rows, key=key, dtype=dtype)
 
     def outputs(self, seeds: tuple[int, ...], solution: Trained) -> np.ndarray:

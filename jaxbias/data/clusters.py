@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Key, Real
 
+from jaxbias import _draws
 from jaxbias._checks import InputError, nonnegative, one_of, positive_int
 from jaxbias._precision import float_dtype
 from jaxbias.data.dataset import Dataset
@@ -107,8 +108,8 @@ class OrthonormalClusters:
                 "their directions are random",
                 "centres(jax.random.key(0))",
             )
-        rotation = jax.random.fold_in(key, _ROTATION)
-        gauss = jax.random.normal(rotation, (self.dim, self.clusters), jnp.float32)
+        rotation = _draws.fold_in(key, _ROTATION)
+        gauss = _draws.normal(rotation, (self.dim, self.clusters), jnp.float32)
         q, r = jnp.linalg.qr(gauss.astype(dtype))
         # The sign of the diagonal makes the directions uniform and the factor unique.
         return norm * (q * jnp.sign(jnp.diagonal(r))[None, :]).T
@@ -170,7 +171,7 @@ def gaussian_rows(
     """Standard Gaussian numbers in float32; row i depends on ``fold_in(key, i)``."""
 
     def draw(i):
-        return jax.random.normal(jax.random.fold_in(key, i), (length,), jnp.float32)
+        return _draws.normal(_draws.fold_in(key, i), (length,), jnp.float32)
 
     return jax.vmap(draw)(jnp.arange(samples))
 

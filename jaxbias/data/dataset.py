@@ -65,8 +65,8 @@ def from_arrays(
         dtype: float32 or float64; JAX's current default when left out.
 
     Raises:
-        InputError: for wrong shapes, no samples, NaN or infinite entries, and labels
-            that are neither +1 and -1 nor non-negative integers.
+        InputError: for wrong shapes, no samples, NaN, infinite or masked entries, and
+            labels that are neither +1 and -1 nor non-negative integers.
     """
     dtype = float_dtype(dtype)
     inputs, labels = plain_array("inputs", inputs), plain_array("labels", labels)

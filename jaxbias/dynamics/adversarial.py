@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key
 
+from jaxbias import _draws
 from jaxbias._checks import InputError, nonnegative, one_of, positive_int
 from jaxbias.dynamics.descent import checked_steps, finite_status, step_statistics
 from jaxbias.dynamics.flow import Problem
@@ -115,7 +116,7 @@ def descend_adversarially(
         return {name: jnp.asarray(v).astype(dtype) for name, v in values.items()}
 
     def epoch(number: Array, weights: Weights) -> Weights:
-        return _epoch(problem, descent, weights, jax.random.fold_in(key, number))
+        return _epoch(problem, descent, weights, _draws.fold_in(key, number))
 
     def advance(weights: Weights, ends: tuple[Array, Array]) -> tuple:
         weights = jax.lax.fori_loop(*ends, epoch, weights)
@@ -191,7 +192,7 @@ def _attack(
     radius, zero = descent.radius, jnp.zeros_like(clean)
     moved = _Moved(zero, jnp.zeros_like(inputs[:, 0]), jnp.zeros_like(inputs), zero)
     if descent.start == "sphere":
-        gauss = jax.random.normal(key, inputs.shape, inputs.dtype)
+        gauss = _draws.normal(key, inputs.shape, inputs.dtype)
         starts = gauss * (radius / row_norms(gauss))[:, None]
         overlap = _matmul(starts, weights.hidden.T)
         moved = _Moved(zero, jnp.ones_like(moved.kept), starts, overlap)

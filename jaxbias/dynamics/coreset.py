@@ -5,11 +5,11 @@ reduction, while a subset of m < D rows has. A subset is an approximation; two
 independent ones tell how good it is.
 """
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key
 
+from jaxbias import _draws
 from jaxbias._checks import InputError, positive_int
 from jaxbias.dynamics.flow import Problem, with_rows
 from jaxbias.networks.activations import Activation
@@ -41,7 +41,7 @@ def coreset(problem: Problem, rows: int, *, key: Key[Array, ""]) -> Problem:
             "a subset is drawn without replacement",
             f"rows={count}",
         )
-    shuffled = jax.random.permutation(key, count)
+    shuffled = _draws.permutation(key, count)
     ranked = shuffled[jnp.argsort(dataset.clusters[shuffled], stable=True)]
     # Middles of m equal stretches of the order, in whole numbers.
     chosen = ranked[((2 * np.arange(rows) + 1) * count) // (2 * rows)]

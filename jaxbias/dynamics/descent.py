@@ -16,7 +16,8 @@ import numpy as np
 import optax
 from jaxtyping import Array, Key
 
-from jaxbias._checks import InputError, is_concrete, one_of, positive_int
+from jaxbias import _draws
+from jaxbias._checks import InputError, is_concrete, one_of, positive_int, unmasked
 from jaxbias.dynamics.flow import Problem, with_rows
 from jaxbias.dynamics.raw import RawSystem
 from jaxbias.dynamics.snapshot import Snapshot
@@ -153,7 +154,7 @@ def descend(
             epoch, place = jnp.divmod(number, rows // batch)
             order = jax.lax.cond(
                 place == 0,
-                lambda: jax.random.permutation(jax.random.fold_in(key, epoch), rows),
+                lambda: _draws.permutation(_draws.fold_in(key, epoch), rows),
                 lambda: order,
             )
             chosen = jax.lax.dynamic_slice_in_dim(order, place * batch, batch)
@@ -218,6 +219,7 @@ def step_statistics(steps: int, share: float, dtype: Any) -> dict[str, Array]:
 
 def checked_steps(steps: Any) -> np.ndarray:
     """The step counts as an array, or an error that names what is wrong with them."""
+    unmasked("steps", steps)
     counts = np.atleast_1d(np.asarray(steps))
     whole = counts.ndim == 1 and counts.size and np.issubdtype(counts.dtype, np.integer)
     if not (whole and counts[0] > 0 and np.all(np.diff(counts) > 0)):

@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key
 
+from jaxbias import _draws
 from jaxbias._checks import InputError, one_of, positive_int
 from jaxbias.data.clusters import OrthonormalClusters
 from jaxbias.data.dataset import Dataset, cluster_labelled
@@ -164,14 +165,14 @@ class GradientFlow:
             assert self.samples is not None
             dataset = self.data.sample(
                 self.samples,
-                key=jax.random.fold_in(key, _DATA_STREAM),
+                key=_draws.fold_in(key, _DATA_STREAM),
                 noise=noise,
                 dtype=dtype,
             )
             if self.network.classes is not None:
                 dataset = cluster_labelled(dataset)
         weights = self.network.draw(
-            jax.random.fold_in(key, _NETWORK_STREAM),
+            _draws.fold_in(key, _NETWORK_STREAM),
             dataset.dim,
             width=width,
             scale=scale,

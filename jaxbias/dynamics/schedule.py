@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from jaxbias._checks import InputError, at_least, positive_int
+from jaxbias._checks import InputError, at_least, positive_int, unmasked
 
 
 def logarithmic(
@@ -55,6 +55,7 @@ def linear(final: float, *, count: int = 40) -> np.ndarray:
 
 def checked(times) -> np.ndarray:
     """The times as an array, or an error that names what is wrong with them."""
+    unmasked("times", times)
     times = np.atleast_1d(np.asarray(times, float))
     ordered = times.ndim == 1 and times.size > 0 and np.all(np.isfinite(times))
     if not (ordered and times[0] > 0 and np.all(np.diff(times) > 0)):

@@ -9,6 +9,7 @@ import optax
 from flax import nnx
 from jaxtyping import Array, Float, Key
 
+from jaxbias import _draws
 from jaxbias._checks import InputError, positive_int
 from jaxbias.data.dataset import Dataset
 from jaxbias.losses import Loss, correct, named
@@ -122,7 +123,7 @@ def _train(
     def epoch(state, number):
         order = jnp.arange(dataset.samples)
         if steps > 1 or batch < dataset.samples:
-            order = jax.random.permutation(jax.random.fold_in(key, number), order)
+            order = _draws.permutation(_draws.fold_in(key, number), order)
         order = order[: steps * batch].reshape(steps, batch)
         state, measured = jax.lax.scan(step, state, order)
         return state, History(*(jnp.mean(values) for values in measured))

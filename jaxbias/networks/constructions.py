@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Real
 
-from jaxbias._checks import InputError, at_least, is_concrete
+from jaxbias._checks import InputError, at_least, is_concrete, unmasked
 from jaxbias.networks.activations import PReLU, ReLU
 from jaxbias.networks.weights import Weights, row_norms
 
@@ -164,6 +164,8 @@ def _explicit(hidden: Array, output: Array) -> Weights:
 
 def check_labelled(centres: Any, centre_labels: Any) -> None:
     """Refuse centres that are no rows, and classes without a centre."""
+    unmasked("centres", centres)
+    unmasked("centre_labels", centre_labels)
     if centres.ndim != 2 or centre_labels.shape != centres.shape[:1]:
         raise InputError(
             f"centres of shape {centres.shape}, centre_labels {centre_labels.shape}",
@@ -184,6 +186,7 @@ def check_labelled(centres: Any, centre_labels: Any) -> None:
 
 def check_orthogonal(centres: Any) -> None:
     """Refuse centres of cosine above 1e-4, which no rounding of float32 explains."""
+    unmasked("centres", centres)
     try:
         rows = np.asarray(centres, "float64")
     except jax.errors.TracerArrayConversionError:

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Int, Key, Real
 
+from jaxbias import _draws
 from jaxbias._checks import InputError, is_concrete, one_of, positive_int
 from jaxbias._precision import float_dtype
 from jaxbias.networks._own_activation import check_activation
@@ -249,8 +250,8 @@ class TwoLayer:
         total = dim + columns + tickets
 
         def draw(neuron):
-            own = jax.random.fold_in(key, neuron)
-            return jax.random.normal(own, (total,), jnp.float32)
+            own = _draws.fold_in(key, neuron)
+            return _draws.normal(own, (total,), jnp.float32)
 
         gauss = jax.vmap(draw)(jnp.arange(padded)).astype(dtype)
         votes = gauss[:, dim : dim + columns]

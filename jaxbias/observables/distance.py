@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
+from jaxbias import _draws
 from jaxbias.networks.activations import Activation
 from jaxbias.networks.weights import Weights, predict, row_norms
 
@@ -90,11 +91,11 @@ def _starts(key: Key[Array, ""], rows: list[Array], random: int) -> Array:
     """Given directions with both signs, their random sums, and random directions."""
     known = jnp.concatenate([_unit(row) for row in rows])
     known = jnp.concatenate([known, -known])
-    mix, free = jax.random.split(key)
+    mix, free = _draws.split(key)
     shape = (random, known.shape[0])
     # Few summands each: supports of a maximiser are small or the whole class.
-    chosen = jax.random.normal(mix, shape, known.dtype) ** 5
-    gauss = jax.random.normal(free, (random, known.shape[1]), known.dtype)
+    chosen = _draws.normal(mix, shape, known.dtype) ** 5
+    gauss = _draws.normal(free, (random, known.shape[1]), known.dtype)
     return jnp.concatenate([known, _unit(chosen @ known), _unit(gauss)])
 
 
@@ -239,6 +240,6 @@ def paper_distance(
         lengths = row_norms(slope)[:, None] + 1e-7
         return _unit(x + step * slope / lengths), None
 
-    gauss = jax.random.normal(key, (points, inputs.shape[1]), inputs.dtype)
+    gauss = _draws.normal(key, (points, inputs.shape[1]), inputs.dtype)
     last, _ = jax.lax.scan(move, _unit(gauss), length=steps)
     return jnp.max(jnp.abs(difference(last)))

@@ -11,8 +11,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from jaxbias._checks import InputError
 from jaxbias.results.specs import spec_hash, spec_to_json
 
+# What ``jaxbias._draws`` draws by; another name means other numbers for a seed.
+GENERATOR = "threefry2x32, partitionable"
 VOLATILE = ("wall_seconds", "host", "created")
 _ROOT = Path(__file__).resolve().parents[2]
 
@@ -36,9 +39,9 @@ def provenance(
 
     Returns:
         ``spec``, ``spec_hash``, versions of jaxbias, numpy, python and (where it
-        is loaded) jax, ``device``, ``precision``, ``seed_first``, ``seed_last``,
-        ``commit``, ``host``, ``created`` and ``wall_seconds``; what is unknown is
-        left out.
+        is loaded) jax, ``device``, ``precision``, ``generator`` (of all random
+        numbers), ``seed_first``, ``seed_last``, ``commit``, ``host``, ``created`` and
+        ``wall_seconds``; what is unknown is left out.
     """
     known: dict[str, Any] = {
         "jaxbias": _version("jaxbias"),
@@ -47,6 +50,7 @@ def provenance(
         "python": platform.python_version(),
         "device": device,
         "precision": precision,
+        "generator": GENERATOR,
         "commit": _commit(),
         "host": f"{platform.node()} {platform.machine()}",
         "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
@@ -57,6 +61,22 @@ def provenance(
     if seeds is not None and len(seeds):
         known |= {"seed_first": int(min(seeds)), "seed_last": int(max(seeds))}
     return {name: value for name, value in known.items() if value is not None}
+
+
+def same_generator(found: str | None, where: str) -> None:
+    """Refuse to add to numbers that another generator has drawn.
+
+    Args:
+        found: What the file or folder says of its generator.
+        where: The file or folder, for the message.
+    """
+    if found != GENERATOR:
+        raise InputError(
+            where,
+            f"its numbers were drawn by {found or 'a generator that it does not name'},"
+            f" and now they would be by {GENERATOR}",
+            "another folder, or the version of jaxbias that wrote this one",
+        )
 
 
 def _version(package: str) -> str | None:

@@ -189,6 +189,13 @@ def _open_folder(folder: Path) -> xr.Dataset:
                 "it was written by another sweep than the rest of its folder",
                 "moving it away and running the sweep again",
             )
+        if manifest and table.attrs.get("generator") != manifest.get("generator"):
+            raise InputError(
+                f"file {str(file)!r}",
+                f"its numbers were drawn by {table.attrs.get('generator')}, those of "
+                f"its folder by {manifest.get('generator')}",
+                "moving it away and running the sweep again",
+            )
         if len(files) > 1 and RUN not in table.dims:
             raise InputError(
                 f"file {str(file)!r}",

@@ -10,7 +10,8 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float
 
-from jaxbias._checks import InputError
+from jaxbias import _draws
+from jaxbias._checks import InputError, unmasked
 from jaxbias.networks.weights import Weights
 
 
@@ -20,6 +21,7 @@ def increasing(radii: Any) -> np.ndarray:
     Raises:
         InputError: for budgets that do not increase from 0 or more.
     """
+    unmasked("radii", radii)
     budgets = np.atleast_1d(np.asarray(radii, float))
     rising = np.all(np.diff(budgets) > 0) and np.all(np.isfinite(budgets))
     if not (budgets.ndim == 1 and budgets.size and rising and budgets[0] >= 0):
@@ -33,6 +35,8 @@ def prepare(
     weights: Weights, inputs: Any, labels: Any, radii: Any, box: Any
 ) -> tuple[Array, Array, Array, tuple[Array, ...] | None]:
     """Points, labels, budgets and box in the precision of the weights."""
+    unmasked("inputs", inputs)
+    unmasked("labels", labels)
     budgets = increasing(radii)
     dtype = jnp.asarray(weights.hidden).dtype
     points, names = jnp.asarray(inputs).astype(dtype), jnp.asarray(labels)
@@ -80,8 +84,8 @@ def random_step(key: Array, points: Array, budget: Array, power: float) -> Array
     """Uniform on the sphere of radius ``budget``; in l_inf, in the ball."""
     if math.isinf(power):
         shape, dtype = points.shape, points.dtype
-        return budget * jax.random.uniform(key, shape, dtype, minval=-1, maxval=1)
-    gauss = jax.random.normal(key, points.shape, points.dtype)
+        return budget * _draws.uniform(key, shape, dtype, -1, 1)
+    gauss = _draws.normal(key, points.shape, points.dtype)
     return budget * gauss / jnp.linalg.norm(gauss, axis=1, keepdims=True)
 
 

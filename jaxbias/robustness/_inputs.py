@@ -6,7 +6,7 @@ import jax
 import numpy as np
 from flax import nnx
 
-from jaxbias._checks import InputError, finite_array, one_of, plain_array
+from jaxbias._checks import InputError, finite_array, one_of, plain_array, unmasked
 from jaxbias.networks._own_activation import check_activation
 from jaxbias.networks.activations import Activation
 from jaxbias.networks.weights import Weights
@@ -54,6 +54,8 @@ def unpack(network: Any, activation: Activation | None):
         )
     assert activation is not None
     check_activation(activation)
+    for array in jax.tree.leaves(weights):
+        unmasked("weights", array)
     weights = jax.tree.map(np.asarray, weights)
     for name in ("hidden", "output", "hidden_bias", "output_bias"):
         array = getattr(weights, name)
@@ -116,6 +118,7 @@ def check_centres(centres: Any, points: np.ndarray) -> np.ndarray:
 def check_box(box: Any, points: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
     if box is None:
         return None
+    unmasked("box", box)
     try:
         low, high = (plain_array("an end of the box", end, np.float64) for end in box)
         low, high = (np.broadcast_to(end, points.shape[1:]) for end in (low, high))

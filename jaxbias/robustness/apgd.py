@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Key
 
+from jaxbias import _draws
 from jaxbias._checks import positive_int
 from jaxbias.losses import correct
 from jaxbias.networks.activations import Activation
@@ -90,7 +91,7 @@ def broken(
         points,
         names,
         budgets,
-        jax.random.split(key, restarts),
+        _draws.split(key, restarts),
         ends,
         power,
         steps,

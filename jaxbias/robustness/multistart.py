@@ -16,7 +16,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Key
 
-from jaxbias._checks import InputError, finite_array, positive_int
+from jaxbias import _draws
+from jaxbias._checks import InputError, finite_array, positive_int, unmasked
 from jaxbias.robustness._ascent import random_step
 from jaxbias.robustness._inputs import check_order
 from jaxbias.robustness.fast_minimum_norm import follow, lengths
@@ -64,6 +65,7 @@ def shortest(
     positive_int("steps", steps)
     power = check_order(order)
     points, names = _labelled(inputs, labels)
+    unmasked("starts", starts)
     begin = np.asarray(starts, np.float64)
     finite_array("starts", begin)
     if begin.ndim != 3 or begin.shape[1:] != points.shape or not len(begin):
@@ -132,14 +134,17 @@ def scattered(
         InputError: for no starts.
     """
     positive_int("count", count)
+    unmasked("inputs", inputs)
     with jax.enable_x64(True):
         points = jnp.asarray(np.asarray(inputs), jnp.float64)
         budget = jnp.asarray(length, points.dtype)
         draw = lambda key: random_step(key, points, budget, 2.0)
-        return np.stack([np.asarray(draw(one)) for one in jax.random.split(key, count)])
+        return np.stack([np.asarray(draw(one)) for one in _draws.split(key, count)])
 
 
 def _labelled(inputs: Any, labels: Any) -> tuple[np.ndarray, np.ndarray]:
+    unmasked("inputs", inputs)
+    unmasked("labels", labels)
     points, names = np.asarray(inputs, np.float64), np.asarray(labels, np.float64)
     fits = points.ndim == 2 and points.size > 0 and names.shape == points.shape[:1]
     if not (fits and np.isin(names, (-1, 1)).all()):

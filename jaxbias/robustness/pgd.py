@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
-from jaxbias._checks import InputError, nonnegative, positive_int
+from jaxbias._checks import InputError, nonnegative, positive_int, unmasked
 from jaxbias.networks.activations import Activation
 from jaxbias.networks.readouts import Argmax, Readout, Score
 from jaxbias.networks.weights import Weights, predict
@@ -67,6 +67,7 @@ def broken(
     positive_int("steps", steps)
     nonnegative("step", step)
     power = check_order(order)
+    unmasked("radii", radii)
     budgets = np.asarray(radii, float)
     if not (budgets.ndim in (1, 2) and np.all(budgets >= 0)):
         raise InputError(
@@ -142,6 +143,8 @@ def slopes(
 def _arguments(
     weights: Weights, inputs: Any, labels: Any, readout: Readout | None
 ) -> tuple[Array, Array, Readout]:
+    unmasked("inputs", inputs)
+    unmasked("labels", labels)
     single = weights.output.ndim == 1
     dtype = jnp.asarray(weights.hidden).dtype
     names = jnp.asarray(labels)

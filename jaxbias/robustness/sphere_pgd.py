@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Key
 
+from jaxbias import _draws
 from jaxbias._checks import nonnegative, positive_int
 from jaxbias.losses import correct
 from jaxbias.networks.activations import Activation
@@ -82,7 +83,7 @@ def broken(
         points,
         names,
         budgets,
-        jax.random.split(key, len(budgets)),
+        _draws.split(key, len(budgets)),
         readout,
         jnp.asarray(marks),
         steps,

@@ -4,13 +4,12 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 from jaxtyping import Float
 
-from jaxbias import losses
+from jaxbias import _draws, losses
 from jaxbias._checks import InputError
 from jaxbias.data.clusters import OrthonormalClusters
 from jaxbias.dynamics.descent import Descent, descend
@@ -234,7 +233,7 @@ def _follower(
     def block(problem):
         # Without minibatches the key is not used.
         whole = Descent(_PLAIN * rate)
-        run = descend(problem, whole, marks, observe, key=jax.random.key(0))
+        run = descend(problem, whole, marks, observe, key=_draws.seed_key(0))
         moved = eqx.tree_at(lambda p: p.initial, problem, run.final)
         return run.observables, moved, run.status
 

@@ -8,6 +8,7 @@ import xarray as xr
 
 from jaxbias.results import open as open_results
 from jaxbias.results import provenance, write
+from jaxbias.results.provenance import same_generator
 from jaxbias.results.specs import spec_hash
 
 
@@ -23,11 +24,14 @@ def cell(
         compute: makes the table.
 
     Raises:
-        InputError: the file is corrupt, or cannot be written.
+        InputError: the file is corrupt, holds numbers of another generator, or
+            cannot be written.
     """
     path = _file(folder, spec)
     if path.exists():
-        return open_results(path)
+        table = open_results(path)
+        same_generator(table.attrs.get("generator"), f"file {str(path)!r}")
+        return table
     table = compute()
     write(table.assign_attrs(**provenance(spec, precision=precision)), path)
     return table

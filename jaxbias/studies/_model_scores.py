@@ -10,6 +10,7 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float, Key
 
+from jaxbias import _draws
 from jaxbias.data.clusters import OrthonormalClusters
 from jaxbias.networks.activations import Activation
 from jaxbias.networks.constructions import bayes_score
@@ -35,10 +36,10 @@ class FeedForward(nnx.Module):
     ):
         self.nonlinearity = nonlinearity
         shapes = list(zip(sizes, (*sizes[1:], 1), strict=True))
-        draws = zip(jax.random.split(key, len(shapes)), shapes, strict=True)
+        draws = zip(_draws.split(key, len(shapes)), shapes, strict=True)
         self.kernels = nnx.List(
             [
-                nnx.Param(scale * jax.random.normal(one, shape, jnp.float32))
+                nnx.Param(scale * _draws.normal(one, shape, jnp.float32))
                 for one, shape in draws
             ]
         )

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key
 
+from jaxbias import _draws
 from jaxbias.data.dataset import Dataset, from_arrays
 from jaxbias.dynamics.descent import Descent, descend
 from jaxbias.dynamics.flow import GradientFlow, Problem
@@ -110,7 +111,7 @@ def programs(
     @eqx.filter_jit
     def descent(problem: Problem, steps: tuple[int, ...]):
         # Without minibatches the key is not used.
-        return descend(problem, Descent(rate), steps, observe, key=jax.random.key(0))
+        return descend(problem, Descent(rate), steps, observe, key=_draws.seed_key(0))
 
     @eqx.filter_jit
     def look(problem: Problem, hidden, output):

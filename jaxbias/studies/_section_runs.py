@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
+from jaxbias import _draws
 from jaxbias._checks import one_of
 from jaxbias.data.clusters import OrthonormalClusters
 from jaxbias.dynamics.adaptive import Adaptive
@@ -147,7 +148,7 @@ def trainer(
             run = flow_run(part)
             return run.final, run.status, run.statistics["evaluations"]
 
-        nets, status, evaluations = jax.lax.map(one, jax.random.split(key))
+        nets, status, evaluations = jax.lax.map(one, _draws.split(key))
         first, second = (jax.tree.map(lambda a, i=i: a[i], nets) for i in (0, 1))
         gap = output_gap(first, second, problem.activation, problem.dataset.inputs)
         share = section.coreset / section.samples

@@ -8,14 +8,19 @@ import dataclasses
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+
+from jaxbias._checks import InputError
 from jaxbias.data.dataset import Dataset
 from jaxbias.dynamics.flow import GradientFlow
 from jaxbias.networks.initialization import representable_scale
 from jaxbias.results.specs import spec_to_json
-from jaxbias.sweeps.grid import Axis, points
+from jaxbias.sweeps.grid import MOST_RUNS, Axis, points
 
 # Measured on one core: a compilation, and the rate of the products in a solve.
 _COMPILE_SECONDS, _FLOPS_PER_SECOND, _EVALUATIONS = 1.5, 1e11, 100
+
+_MOST_BYTES = 2**38
 
 
 class Run(NamedTuple):
@@ -136,10 +141,18 @@ def make_runs(
     """
     without = set(without)
     runs = []
-    for values, here in points(flow, axes):
+    grid = points(flow, axes)
+    if len(grid) * len(seeds) > MOST_RUNS:
+        raise InputError(
+            f"{len(grid):,} points with {len(seeds):,} seeds each",
+            f"a sweep has at most {MOST_RUNS:,} runs",
+            "fewer of either, or shares of them in folders of their own",
+        )
+    for values, here in grid:
         network = here.network
         representable_scale(network.init.scale, dtype)
         noise = 0.0 if isinstance(here.data, Dataset) else here.data.noise
+        _fits(here, dtype)
         shared = template(here)
         name = point_name(values)
         for seed in seeds:
@@ -156,6 +169,19 @@ def make_runs(
             )
             runs.append((shared, run))
     return runs
+
+
+def _fits(flow: GradientFlow, dtype: str) -> None:
+    """Refuse a point of which one run is beyond any machine's memory."""
+    width, size = flow.network.width, np.dtype(dtype).itemsize
+    needed = (width * (samples_of(flow) + dim_of(flow))) * size
+    needed += samples_of(flow) * dim_of(flow) * size
+    if needed > _MOST_BYTES:
+        raise InputError(
+            f"width={width}, samples={samples_of(flow)}, dim={dim_of(flow)}",
+            f"one run needs at least {needed / 2**30:,.0f} GiB of memory",
+            "smaller sizes",
+        )
 
 
 def point_name(values: tuple[Any, ...]) -> str:

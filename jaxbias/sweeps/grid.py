@@ -4,16 +4,23 @@ import dataclasses
 import difflib
 import importlib
 import itertools
+import math
 import numbers
+import re
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, cast
 
 import numpy as np
 
-from jaxbias._checks import InputError, positive_int
+from jaxbias._checks import InputError, positive_int, unmasked
 
 _WORDS = {"true": True, "false": False, "none": None}
 _MAX_SEED = 2**32 - 1
+# Runs of a sweep and values of an axis that a table and a plan still hold.
+MOST_RUNS, _MOST_VALUES = 10_000_000, 10_000
+# A whole number is not written with a leading zero, but "0,05" is split into it.
+_DECIMAL_COMMA = re.compile(r"[+-]?0\d+")
 
 
 def parse_over(texts: Iterable[str]) -> dict[str, list[Any]]:
@@ -46,6 +53,14 @@ def _listed(text: str, values: str) -> list[Any]:
     parts = [part.strip() for part in values.split(",")]
     if "" in parts:
         raise _bad_axis(text, "a value between commas is missing")
+    for part in parts:
+        if _DECIMAL_COMMA.fullmatch(part):
+            raise InputError(
+                f"axis {text!r}",
+                f"{part!r} begins with 0 like the end of a number with a decimal "
+                "comma, and commas stand between values",
+                text.replace(",", ".") if len(parts) == 2 else "noise=0.05,0.1",
+            )
     return [_value(part) for part in parts]
 
 
@@ -59,8 +74,10 @@ def _spaced(text: str, values: str) -> list[Any]:
         isinstance(v, int | float) and not isinstance(v, bool) and np.isfinite(v)
         for v in (first, last)
     )
-    if not (finite and isinstance(count, int) and count >= 2):
-        raise _bad_axis(text, "a range has two numbers and a count of at least 2")
+    counted = isinstance(count, int) and 2 <= count <= _MOST_VALUES
+    if not (finite and counted):
+        why = f"a range has two numbers and a count from 2 to {_MOST_VALUES:,}"
+        raise _bad_axis(text, why)
     if logarithmic and not (first > 0 and last > 0):
         raise _bad_axis(text, "a logarithmic range has positive ends")
     spaced = np.geomspace if logarithmic else np.linspace
@@ -98,27 +115,42 @@ def parse_shard(shard: str | tuple[int, int] | None) -> tuple[int, int]:
     return part - 1, total
 
 
-def seed_list(seeds: int | Iterable[Any]) -> tuple[int, ...]:
+def seed_list(seeds: Any) -> tuple[int, ...]:
     """The seeds: ``0 .. seeds - 1`` for a number, or those of a sequence.
 
     Raises:
-        InputError: There are none, one occurs twice, or one is no integer in
-            [0, 2^32).
+        InputError: There are none or too many, one occurs twice, or one is no integer
+            in [0, 2^32).
     """
     if isinstance(seeds, numbers.Integral):
         positive_int("seeds", seeds)
-        return tuple(range(int(seeds)))
-    listed = list(cast(Iterable[Any], seeds))
-    whole = all(isinstance(s, numbers.Integral) for s in listed)
+        seeds = range(int(seeds))
+    unmasked("seeds", seeds)
+    shown = " ".join(repr(seeds).split())
+    shown = shown if len(shown) <= 60 else shown[:57] + "..."
+    try:
+        several = iter(seeds)
+    except TypeError:
+        several = iter(())
+    listed = list(itertools.islice(several, MOST_RUNS + 1))
+    if len(listed) > MOST_RUNS:
+        raise InputError(
+            f"seeds={shown}",
+            f"a sweep has at most {MOST_RUNS:,} runs",
+            "seeds=range(100, 108), and others in another folder",
+        )
+    whole = all(
+        isinstance(s, numbers.Integral) and not isinstance(s, bool) for s in listed
+    )
     if not (listed and whole and all(0 <= s <= _MAX_SEED for s in listed)):
         raise InputError(
-            f"seeds={seeds!r}",
+            f"seeds={shown}",
             "seeds are integers from 0 to 2^32 - 1, at least one",
             "seeds=16 or seeds=range(100, 108)",
         )
     if len(set(listed)) < len(listed):
         raise InputError(
-            f"seeds={seeds!r}",
+            f"seeds={shown}",
             "a seed that occurs twice would count the same run twice",
             "distinct seeds",
         )
@@ -219,6 +251,8 @@ def resolve_axes(
         path = resolve_path(flow, name)
         current = get_at(flow, path)
         many = isinstance(values, Iterable) and not isinstance(values, str)
+        many = many and getattr(values, "ndim", 1) > 0
+        unmasked(name, values)
         found = tuple(_cast(name, v, current) for v in values) if many else ()
         if not found:
             raise InputError(
@@ -248,14 +282,20 @@ def _cast(name: str, value: Any, current: Any) -> Any:
     if isinstance(value, np.generic):
         value = value.item()
     number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    if isinstance(value, numbers.Integral) and abs(int(value)) > sys.float_info.max:
+        # No float is as large, and nothing here is counted in such numbers.
+        number = False
     if isinstance(current, bool) or not isinstance(current, numbers.Number):
         if isinstance(value, str) and hasattr(current, "slope_at_zero"):
             return importlib.import_module("jaxbias.losses").named(value)
         fits = current is None or isinstance(value, _kind(current))
         wanted = f"a {_kind(current).__name__}"
     elif isinstance(current, numbers.Integral):
-        fits, wanted = number and float(value).is_integer(), "a whole number"
-        value = int(float(value)) if fits else value
+        whole = isinstance(value, numbers.Integral)
+        fits = number and (whole or float(value).is_integer())
+        wanted = "a whole number"
+        # Not by way of a float, which drops digits beyond 2^53.
+        value = int(cast(Any, value)) if fits else value
     else:
         fits, wanted = number, "a number"
         value = float(value) if fits else value
@@ -276,8 +316,15 @@ def points(flow: Any, axes: Sequence[Axis]) -> list[tuple[tuple[Any, ...], Any]]
     """Every point of the grid: its values and the flow that has them.
 
     Raises:
-        InputError: The flow refuses a combination of values.
+        InputError: The flow refuses a combination of values, or there are too many.
     """
+    count = math.prod(len(axis.values) for axis in axes)
+    if count > MOST_RUNS:
+        raise InputError(
+            f"a grid of {count:,} points",
+            f"a sweep has at most {MOST_RUNS:,} runs",
+            "fewer values, or shares of them in folders of their own",
+        )
     grid = []
     for values in itertools.product(*(axis.values for axis in axes)):
         here = flow

@@ -1,14 +1,18 @@
 """The key of a run: a function of root, stream and seed, and of nothing else.
 
 No axis of a sweep enters, so runs that differ in width, noise or scale share their
-random numbers, and a run has the same ones alone, in a batch or in a shard.
+random numbers, and a run has the same ones alone, in a batch or in a shard. Nor does
+JAX's configuration: see ``jaxbias._draws``.
 """
 
 import hashlib
+from typing import Any
 
-import jax
 import numpy as np
 from jaxtyping import Array, Key
+
+from jaxbias import _draws
+from jaxbias.sweeps.grid import seed_list
 
 FLOW = "flow"
 
@@ -20,20 +24,23 @@ def stream_key(root: str, stream: str = FLOW) -> Key[Array, ""]:
         root: Names the experiment; a claim uses its own id and release.
         stream: Names what is drawn: ``flow`` for data and weights.
     """
-    # Threefry by name: another default generator must not change published numbers.
-    key = jax.random.key(0, impl="threefry2x32")
+    key = _draws.seed_key(0)
     for text in (root, stream):
         for word in np.frombuffer(hashlib.sha256(text.encode()).digest()[:8], "<u4"):
-            key = jax.random.fold_in(key, word)
+            key = _draws.fold_in(key, word)
     return key
 
 
-def run_key(root: str, seed: int, stream: str = FLOW) -> Key[Array, ""]:
+def run_key(root: str, seed: Any, stream: str = FLOW) -> Key[Array, ""]:
     """The key of one run, the same in ``sweep`` and outside it.
 
     Args:
         root: As in ``sweep``.
         seed: The run's seed, in [0, 2^32).
         stream: As in ``stream_key``.
+
+    Raises:
+        InputError: For a seed that is no integer in [0, 2^32).
     """
-    return jax.random.fold_in(stream_key(root, stream), np.uint32(seed))
+    (word,) = seed_list([seed])
+    return _draws.fold_in(stream_key(root, stream), np.uint32(word))

@@ -16,6 +16,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Key
 
+from jaxbias import _draws
 from jaxbias.dynamics.adaptive import Adaptive
 from jaxbias.dynamics.fixed_step import FixedStep
 from jaxbias.dynamics.flow import GradientFlow, Problem
@@ -158,7 +159,7 @@ def compiled(program: Program) -> Callable[..., dict[str, Any]]:
 
     def draw(key: Array, lane: Lanes) -> Problem:
         return program.flow.problem(
-            jax.random.fold_in(key, lane.seed),
+            _draws.fold_in(key, lane.seed),
             noise=jnp.asarray(lane.noise),
             scale=jnp.asarray(lane.scale),
             width=jnp.asarray(lane.width),

@@ -6,7 +6,7 @@ the same batches. A folder keeps its plan; extending one adds a part of new runs
 
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from jaxbias.data.dataset import Dataset
 from jaxbias.dynamics.adaptive import Adaptive
 from jaxbias.dynamics.fixed_step import FixedStep
 from jaxbias.dynamics.flow import GradientFlow
+from jaxbias.results.provenance import GENERATOR, same_generator
 from jaxbias.results.specs import spec_from_json, spec_hash, spec_to_json
 from jaxbias.results.store import read_manifest
 from jaxbias.sweeps.bucket import (
@@ -106,14 +107,24 @@ def make_plan(
     axes: tuple[Axis, ...],
     seeds: tuple[int, ...],
     settings: Settings,
-    out: Path | None,
-    extend: bool,
+    out: Path | None = None,
+    found: dict[str, Any] | None = None,
+    extend: bool = False,
 ) -> Plan:
     """The plan of a call, joined to the one its folder already has.
 
+    Args:
+        flow: The flow that is swept.
+        axes: Its axes.
+        seeds: The seeds of every point.
+        settings: What is computed.
+        out: The folder, for messages.
+        found: The plan it has, from ``read_manifest``.
+        extend: Whether runs may be added to that.
+
     Raises:
-        InputError: The folder holds another sweep, or other runs of this one and
-            ``extend`` is false.
+        InputError: The folder holds another sweep, numbers of another generator, or
+            other runs of this sweep and ``extend`` is false.
     """
     spec = {
         "flow": flow,
@@ -123,11 +134,11 @@ def make_plan(
     }
     text, digest = spec_to_json(spec), spec_hash(spec)
     part = _part_to_json(axes, seeds)
-    found = read_manifest(out) if out is not None else None
     parts = [part]
     if found is not None:
         if found["spec_hash"] != digest:
             raise _other_sweep(out, found, text)
+        same_generator(found.get("generator"), f"folder {str(out)!r}")
         parts = list(found["parts"])
         if part not in parts:
             if not extend:
@@ -141,11 +152,51 @@ def make_plan(
     manifest = {
         "spec": json.loads(text),
         "spec_hash": digest,
+        "generator": GENERATOR,
         "parts": parts,
         "files": [batch.name for batch in batches],
     }
     has_noise = not isinstance(flow.data, Dataset)
     return Plan(axes, text, tuple(batches), manifest, has_noise)
+
+
+def begun(folder: Path, manifest: dict[str, Any]) -> bool:
+    """Whether a batch of a plan is there; until then nothing is lost with it."""
+    return any((folder / name).exists() for name in manifest["files"])
+
+
+def plan_in(
+    folder: Path | None, make: Callable[[dict[str, Any] | None], Plan], existing: bool
+) -> Plan:
+    """The plan of a call for a folder, which is looked at and left as it is.
+
+    Args:
+        folder: Where the sweep goes, or None.
+        make: The plan, given the one that the folder has or None.
+        existing: Whether it may go beside files of other kinds.
+
+    Raises:
+        InputError: ``make`` refuses, the folder is a file, or it holds other files.
+    """
+    if folder is None or not folder.exists():
+        return make(None)
+    if not folder.is_dir():
+        raise InputError(
+            f"folder {str(folder)!r}", "it is a file", "a folder that is new or empty"
+        )
+    found = read_manifest(folder)
+    if found is None and not existing:
+        others = sorted(p.name for p in folder.iterdir() if p.name[0] != ".")
+        if others:
+            raise InputError(
+                f"folder {str(folder)!r}",
+                f"it holds no sweep, but other things ({', '.join(others[:3])}"
+                f"{', ...' if len(others) > 3 else ''})",
+                "into_existing=True (--into-existing), or a folder that is new or "
+                "empty",
+            )
+    # A plan without a file is replaced, unless somebody is at work on it.
+    return make(found if found is not None and begun(folder, found) else None)
 
 
 def _batches(

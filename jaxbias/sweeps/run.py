@@ -1,5 +1,6 @@
 """The verb: runs of a flow over axes and seeds, as one labelled table."""
 
+import functools
 import json
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -10,6 +11,7 @@ import jax
 import numpy as np
 import xarray as xr
 
+from jaxbias import _draws
 from jaxbias._axes import RUN, SEED, TIME
 from jaxbias._checks import InputError, one_of, positive_int
 from jaxbias.dynamics.adaptive import Adaptive
@@ -20,10 +22,10 @@ from jaxbias.dynamics.schedule import checked, logarithmic
 from jaxbias.observables import Observable, resolve
 from jaxbias.results.provenance import provenance
 from jaxbias.results.store import open as open_results
-from jaxbias.results.store import write, write_manifest
+from jaxbias.results.store import write
 from jaxbias.results.tables import combine
 from jaxbias.sweeps.assemble import RADII, RADIUS_ROWS, finish_segment, make_table
-from jaxbias.sweeps.bucket import Batch
+from jaxbias.sweeps.bucket import Batch, identity
 from jaxbias.sweeps.grid import parse_shard, resolve_axes, seed_list
 from jaxbias.sweeps.keys import stream_key
 from jaxbias.sweeps.lanes import (
@@ -33,7 +35,8 @@ from jaxbias.sweeps.lanes import (
     run_lanes,
     split_by_step,
 )
-from jaxbias.sweeps.plan import RIDING, Plan, Settings, make_plan
+from jaxbias.sweeps.plan import RIDING, Plan, Settings, make_plan, plan_in
+from jaxbias.sweeps.sharing import joined, to_compute
 
 Progress = Callable[[int, int, str], None]
 _RUNS = "runs"
@@ -44,7 +47,7 @@ _FINAL = 500.0
 def sweep(
     flow: GradientFlow,
     over: Mapping[str, Any],
-    seeds: int | Iterable[Any],
+    seeds: Any,
     *,
     times: Any = None,
     out: str | Path | None = None,
@@ -60,6 +63,7 @@ def sweep(
     batch: int = 1000,
     shard: str | tuple[int, int] | None = None,
     extend: bool = False,
+    into_existing: bool = False,
     dry_run: bool = False,
     progress: Progress | None = None,
 ) -> xr.Dataset:
@@ -78,7 +82,8 @@ def sweep(
         times: Increasing times at which to observe; the last one ends the runs. If
             not given, 40 log-spaced ones up to 500.
         out: A folder. Each batch is written there when it is done, and the same call
-            again computes only the batches whose files are missing.
+            again computes only the batches whose files are missing. Calls at the same
+            time share the work.
         observe: Names of observables, or observables of one's own.
         radius_at: ``"centres"`` or ``"samples"``: the robustness radius of the final
             network at each centre or training row.
@@ -96,6 +101,7 @@ def sweep(
         batch: Runs in a file, at most.
         shard: ``"2/3"``: only the second third of the batches.
         extend: Add runs that the folder was not begun with.
+        into_existing: Begin in a folder that is not empty and holds no sweep.
         dry_run: Only plan: the table says each run's bucket, padded width and batch.
         progress: Called with runs done, runs in all and ``"runs"``, between segments.
 
@@ -107,7 +113,8 @@ def sweep(
 
     Raises:
         InputError: An argument cannot work, or the folder holds another sweep or
-            cannot be written; batches written before stay.
+            cannot be written; batches written before stay. A call that fails before
+            its first batch is written leaves the folder as it was.
 
     Example:
         >>> import jaxbias as jb
@@ -141,33 +148,60 @@ def sweep(
     folder = None if out is None else Path(out)
     taken = {RUN, SEED, TIME, "status", *STATISTICS, *RADII, *observables}
     axes = resolve_axes(flow, over, taken | {"bucket", "padded", "batch"})
-    plan = make_plan(flow, axes, seed_list(seeds), settings, folder, extend)
+    listed = seed_list(seeds)
+    make = lambda found: make_plan(flow, axes, listed, settings, folder, found, extend)
+    plan = plan_in(folder, make, into_existing)
+    _check_draws(plan, dtype)
     if dry_run:
         return plan.table()
-    if folder is not None:
-        write_manifest(folder, plan.manifest)
-    tables = []
     mine = plan.batches[part::parts]
     total, done = sum(len(b.runs) for b in mine), 0
-    for one in mine:
-        if folder is None or not (folder / one.name).exists():
-            count = None
-            if progress is not None:
-                count = lambda share, before=done, size=len(one.runs): progress(
-                    before + int(share * size), total, _RUNS
-                )
-            table = _run_batch(one, plan, settings, observables, count, started)
-            if folder is None:
-                tables.append(table)
-            else:
-                write(table, folder / one.name)
-            started = time.perf_counter()
+
+    def computed(one: Batch) -> xr.Dataset:
+        nonlocal started
+        count = None if progress is None else _ahead(progress, done, one, total)
+        table = _run_batch(one, plan, settings, observables, count, started)
+        started = time.perf_counter()
+        return table
+
+    def count_done(one: Batch) -> None:
+        nonlocal done
         done += len(one.runs)
         if progress is not None:
             progress(done, total, _RUNS)
-    if folder is not None and any((folder / b.name).exists() for b in plan.batches):
+
+    if folder is None:
+        tables = []
+        for one in mine:
+            tables.append(computed(one))
+            count_done(one)
+        return combine(tables) if tables else plan.table().isel({RUN: slice(0)})
+    with joined(folder, make) as (plan, claims):
+        mine = plan.batches[part::parts]
+        total = sum(len(b.runs) for b in mine)
+        for one, missing in to_compute(folder, claims, plan, mine):
+            if missing:
+                write(computed(one), folder / one.name)
+            count_done(one)
+    if any((folder / b.name).exists() for b in plan.batches):
         return open_results(folder)
-    return combine(tables) if tables else plan.table().isel({RUN: slice(0)})
+    return plan.table().isel({RUN: slice(0)})
+
+
+def _check_draws(plan: Plan, dtype: str) -> None:
+    """Refuse points that the data or the network refuse when they are drawn."""
+    with jax.enable_x64(dtype == "float64"):
+        flows = {identity(b.bucket.flow): b.bucket.flow for b in plan.batches}
+        for flow in flows.values():
+            draw = functools.partial(flow.problem, dtype=dtype)
+            jax.eval_shape(draw, _draws.seed_key(0))
+
+
+def _ahead(
+    progress: Progress, done: int, batch: Batch, total: int
+) -> Callable[[float], None]:
+    """What to tell inside a batch, of which a share is done."""
+    return lambda share: progress(done + int(share * len(batch.runs)), total, _RUNS)
 
 
 def _check(settings: Settings, flow: GradientFlow) -> None:

@@ -8,6 +8,7 @@ import math
 
 import numpy as np
 
+from jaxbias import _draws
 from jaxbias.verification._readout_networks import TIES, Network, axes, radii
 from jaxbias.verification.evidence import computation
 from jaxbias.verification.evidence_readouts import family
@@ -138,7 +139,7 @@ def sphere(parameters, root):
             points,
             cluster,
             parameters["radii"],
-            key=jax.random.key(root),
+            key=_draws.seed_key(root),
             scored=(groups, labels),
         )
     kept = (~wrong).sum(axis=1)

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from jaxbias import _draws
 from jaxbias.theory._trained_runs import CONVENTIONS, training
 from jaxbias.verification.evidence import computation
 from jaxbias.verification.evidence_training import CHECKED, build
@@ -58,7 +59,7 @@ def _distances(weights, flow, finished: np.ndarray, fitted: bool) -> np.ndarray:
 
     @jax.jit
     def many(stacked):
-        key = jax.random.key(0)
+        key = _draws.seed_key(0)
         search = lambda w: distance((w, unit), ideal, key=key, fitted=fitted).value
         return jax.lax.map(search, stacked)
 
@@ -108,7 +109,7 @@ def lemma(parameters, root):
             parameters, parameters["noise"], seeds, factor, root
         )
         rows = flow.data.sample(
-            flow.data.clusters, key=jax.random.key(0), dtype="float64"
+            flow.data.clusters, key=_draws.seed_key(0), dtype="float64"
         )
 
         @jax.jit

@@ -35,6 +35,8 @@ def test_lists_ranges_and_logarithmic_ranges():
         "width=1,,2",
         "noise=0.1:0.3",
         "noise=0.1:0.3:1",
+        "noise=0.1:0.3:1000000000000",
+        "noise=0,1:0,3:4",
         "noise=0.1:0.3:2.5",
         "noise=0.1:0.3:4:lin",
         "noise=a:b:3",
@@ -46,6 +48,35 @@ def test_lists_ranges_and_logarithmic_ranges():
 def test_bad_syntax_shows_what_would_work(text):
     with pytest.raises(InputError, match="Try width=32,128,512"):
         grid.parse_over([text])
+
+
+@pytest.mark.parametrize(
+    ("text", "fix"),
+    [
+        ("noise=0,05", "noise=0.05"),
+        ("scale=1,-07", "scale=1.-07"),
+        ("noise=0,05,0,1", "noise=0.05,0.1"),
+        ("noise=00", "noise=0.05,0.1"),
+    ],
+)
+def test_a_decimal_comma_is_not_two_values(text, fix):
+    with pytest.raises(InputError, match="decimal comma") as caught:
+        grid.parse_over([text])
+    assert caught.value.fix == fix
+
+
+def test_numbers_that_begin_with_nought_are_fine():
+    assert grid.parse_over(["noise=0,0.5"]) == {"noise": [0, 0.5]}
+    assert grid.parse_over(["width=10,100"]) == {"width": [10, 100]}
+
+
+def test_whole_numbers_keep_their_digits(flow):
+    (axis,) = grid.resolve_axes(flow, {"width": [2**31 - 1, 2.0]})
+    assert axis.values == (2**31 - 1, 2)
+    odd = 2**53 + 1
+    assert grid._cast("width", odd, 4) == odd
+    with pytest.raises(InputError, match="whole number"):
+        grid._cast("width", 10**400, 4)
 
 
 def test_an_axis_given_twice():
@@ -62,8 +93,10 @@ def test_shards_and_seeds():
     for bad in ("0/3", "4/3", "2", "a/b", "1/2/3"):
         with pytest.raises(InputError, match="shard="):
             grid.parse_shard(bad)
-    for bad in (0, [], [1, 1], [-1], [2**32], [1.5]):
-        with pytest.raises(InputError, match="seeds="):
+    wrong = [0, [], [1, 1], [-1], [2**32], [1.5], 3.0, 10**20, [True], None, "3"]
+    wrong += [np.array(3), np.ma.masked_array([1, 2], [0, 1]), range(10**12)]
+    for bad in wrong:
+        with pytest.raises(InputError, match="^seeds"):
             grid.seed_list(bad)
 
 
