@@ -26,6 +26,8 @@ _OUTPUT_FLOOR = 1e-2
 # A step may spoil the loss by more than the weights: the flow forgets it at once.
 _LOSS_SHARE = 4.0
 _LOSS_FLOOR = 1e-6
+# Chatter on kinks may reach this many tolerances.
+_CHATTER, _REST = 25.0, 0.02
 # Measured (figures/benchmarks/accuracy.md): true errors of saved observables over
 # what is added up here are .6 to 1 at p = 1, and 5 to 7 above, whatever the tolerance.
 _KINKED_SHARE, _SMOOTH_SHARE = 1.0, 7.0
@@ -56,19 +58,26 @@ class Errors(NamedTuple):
     spread: Array
     loss: Array
 
-    def relative(self) -> Array:
-        """Error of each output, in units of their size."""
-        scale = jnp.maximum(mean_size(self.outputs), self.spread)
-        return (self.outputs - self.embedded) / jnp.where(scale > 0, scale, 1.0)
+    def size(self) -> Array:
+        """The size of the outputs."""
+        return jnp.maximum(mean_size(self.outputs), self.spread)
 
 
 def error_ratio(
-    errors: Errors, rtol: Array, accuracy: str, degree: float, output_trained: bool
+    errors: Errors,
+    relative: Array,
+    moved: Array,
+    rtol: Array,
+    accuracy: str,
+    degree: float,
+    output_trained: bool,
 ) -> Float[Array, ""]:
     """Local error over tolerance; a step is accepted up to 1.
 
     Args:
         errors: The errors.
+        relative: Errors of outputs in units of their largest size so far.
+        moved: How far outputs moved in the step, in those units.
         rtol: The tolerance.
         accuracy: ``every time`` or ``final outputs``.
         degree: Degree of the activation.
@@ -84,9 +93,24 @@ def error_ratio(
             [errors.neurons, *predictions, *directions, *errors.biases]
         )
     groups = [[errors.neurons], directions, errors.biases]
-    groups.append([(errors.relative() / rtol, None)])
-    groups.append([(errors.loss / (_LOSS_SHARE * rtol), None)])
+    rest = jnp.ones_like(rtol)
+    if degree < 2:
+        rest = resting(moved)
+    chatter = jnp.minimum(jnp.square(rest), _CHATTER)
+    groups.append([(relative / (rtol * chatter), None)])
+    allowed = _LOSS_SHARE * jnp.minimum(rest, _LOSS_SHARE)
+    groups.append([(errors.loss / (rtol * allowed), None)])
     return jnp.max(jnp.stack([root_mean_square(g) for g in groups if g]))
+
+
+def resting(moved: Array) -> Float[Array, ""]:
+    """How many times less than a fiftieth of themselves outputs moved in a step; >= 1.
+
+    Where a flow rests on kinks every explicit step makes outputs chatter by about the
+    step. That adds up to nothing, and following it would take as many steps as the
+    tolerance asks for: 16,000 instead of 300.
+    """
+    return jnp.maximum(1.0, _REST / jnp.maximum(moved, 1e-10))
 
 
 def loss_error(
@@ -120,6 +144,11 @@ def continued_error(relative: Array, degree: float) -> Array:
         return _KINKED_SHARE * relative
     size = mean_size(relative)
     return _SMOOTH_SHARE * relative * jnp.cbrt(size)
+
+
+def per(change: Array, size: Array) -> Array:
+    """A change in units of a size, 0 where that is 0."""
+    return jnp.where(size > 0, change / jnp.where(size > 0, size, 1.0), 0.0)
 
 
 def output_error(output: Array, error: Array, floor: Array, rtol: Array) -> Array:

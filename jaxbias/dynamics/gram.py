@@ -33,7 +33,7 @@ from jaxbias.dynamics.error_norm import (
 )
 from jaxbias.dynamics.flow import Problem
 from jaxbias.dynamics.snapshot import Snapshot, balance_constants
-from jaxbias.dynamics.system import AbstractSystem, classify_kinks, slope_jump
+from jaxbias.dynamics.system import AbstractSystem, alive, classify_kinks, slope_jump
 from jaxbias.networks.weights import Weights
 
 
@@ -148,8 +148,14 @@ class ReducedSystem(AbstractSystem):
         responses, slopes, norms = self._features(state)
         residuals = self._residuals(state, responses)
         signal = slopes * per_neuron(residuals, state.output)
+        living = None if norms is None else alive(self.problem, norms)
+        if living is not None:
+            signal = jnp.where(living[None, :], signal, 0.0)
         # In this order nothing of the size of the scores is transposed.
         growth = jnp.matmul(residuals.T, responses, precision="highest").T
+        if living is not None:
+            rows = living if growth.ndim == 1 else living[:, None]
+            growth = jnp.where(rows, growth, 0.0)
         scores = jnp.matmul(self.gram, signal, precision="highest")
         dual, kept = signal, state.kept
         if norms is not None:
@@ -177,18 +183,23 @@ class ReducedSystem(AbstractSystem):
             else jnp.sum(residuals, axis=0),
         )
 
-    def errors(self, new: ReducedState, error: ReducedState, rtol: Array) -> Errors:
+    def errors(
+        self, new: ReducedState, error: ReducedState, rtol: Array, least: float
+    ) -> Errors:
         """Errors of output weights or norms, scores, and outputs."""
         problem = self.problem
         embedded = subtract(new, error)
         if problem.output_trained:
             floor = 0.1 * jnp.sqrt(jnp.maximum(self.balance, 0.0))
+            floor = jnp.maximum(floor, least * output_sizes(problem.initial.output))
             neurons = output_error(new.output, error.output, floor, rtol)
         else:
             norms = self.norms(new)
             change = norms - self.norms(embedded)
-            neurons = output_error(norms, change, jnp.zeros_like(norms), rtol)
+            neurons = output_error(norms, change, least * self.initial_norms, rtol)
         size = jnp.sqrt(jnp.mean(jnp.square(new.scores), axis=0))
+        begun = jnp.sqrt(jnp.mean(jnp.square(self.initial_scores), axis=0))
+        size = jnp.maximum(size, least * begun)
         size = jnp.where(size > 0, size, 1.0)
         scores = error.scores / (rtol * size)[None, :]
         biases: list[Part] = []

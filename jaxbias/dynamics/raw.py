@@ -15,11 +15,12 @@ from jaxbias.dynamics.error_norm import (
     bias_error,
     loss_error,
     output_error,
+    output_sizes,
     output_spread,
 )
 from jaxbias.dynamics.flow import Problem
 from jaxbias.dynamics.snapshot import Snapshot, balance_constants, snapshot_of
-from jaxbias.dynamics.system import AbstractSystem, classify_kinks, slope_jump
+from jaxbias.dynamics.system import AbstractSystem, alive, classify_kinks, slope_jump
 from jaxbias.networks.weights import Weights, predict
 
 
@@ -42,7 +43,9 @@ class RawSystem(AbstractSystem):
         """``-grad L``; zero for padding and for a frozen output layer."""
         moving, fixed = eqx.partition(state, eqx.is_inexact_array)
         gradient = jax.grad(lambda w: self._loss(eqx.combine(w, fixed)))(moving)
-        hidden = jnp.where(state.mask[:, None], -gradient.hidden, 0.0)
+        living = alive(self.problem, state.norms())
+        living = state.mask if living is None else state.mask & living
+        hidden = jnp.where(living[:, None], -gradient.hidden, 0.0)
         if self.problem.output_trained:
             rows = state.mask if state.output.ndim == 1 else state.mask[:, None]
             output = jnp.where(rows, -gradient.output, 0.0)
@@ -50,7 +53,7 @@ class RawSystem(AbstractSystem):
             output = jnp.zeros_like(state.output)
         hidden_bias = None
         if state.hidden_bias is not None:
-            hidden_bias = jnp.where(state.mask, -gradient.hidden_bias, 0.0)
+            hidden_bias = jnp.where(living, -gradient.hidden_bias, 0.0)
         return Weights(
             hidden=hidden,
             output=output,
@@ -59,7 +62,7 @@ class RawSystem(AbstractSystem):
             mask=state.mask,
         )
 
-    def errors(self, new: Weights, error: Weights, rtol: Array) -> Errors:
+    def errors(self, new: Weights, error: Weights, rtol: Array, least: float) -> Errors:
         """The reduced form's errors, with rows of W for columns of Z."""
         problem = self.problem
         inputs, activation, mask = problem.dataset.inputs, problem.activation, new.mask
@@ -67,12 +70,15 @@ class RawSystem(AbstractSystem):
         if problem.output_trained:
             balance = balance_constants(problem.initial, problem.activation)
             floor = 0.1 * jnp.sqrt(jnp.maximum(balance, 0.0))
+            floor = jnp.maximum(floor, least * output_sizes(problem.initial.output))
             neurons = output_error(new.output, error.output, floor, rtol)
         else:
             norms = new.norms()
             change = norms - lower.norms()
-            neurons = output_error(norms, change, jnp.zeros_like(norms), rtol)
+            neurons = output_error(norms, change, least * problem.initial.norms(), rtol)
         size = jnp.sqrt(jnp.mean(jnp.square(new.hidden), axis=1))
+        begun = jnp.sqrt(jnp.mean(jnp.square(problem.initial.hidden), axis=1))
+        size = jnp.maximum(size, least * begun)
         size = jnp.where(size > 0, size, 1.0)
         directions: list[Part] = [
             (error.hidden / (rtol * size)[:, None], mask[:, None])

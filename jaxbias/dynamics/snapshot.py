@@ -8,7 +8,7 @@ from jaxtyping import Array, Bool, Float, Int
 from jaxbias.data.dataset import Dataset
 from jaxbias.losses import Loss
 from jaxbias.networks.activations import Activation
-from jaxbias.networks.weights import Weights
+from jaxbias.networks.weights import Weights, row_norms
 
 
 class Snapshot(eqx.Module):
@@ -100,7 +100,8 @@ class Snapshot(eqx.Module):
 
         The norms are those of the recovered weights, since the reduced form imposes
         the law on its own norms, where the meter would read 0 whatever the integrator
-        did. Neurons whose conserved norm is 0 do not count.
+        did. Neurons whose conserved norm is 0 do not count; those that have shrunk
+        below a hundredth of their initial norm count in units of that.
         """
         sizes = self.output_norms() * balance_factor(self.activation) ** 0.5
         # c may be negative, so the sum is factored before anything is squared.
@@ -111,6 +112,11 @@ class Snapshot(eqx.Module):
         live = live & (conserved > 0)
         conserved = jnp.where(live, conserved, jnp.ones_like(conserved))
         error = jnp.abs((self.recovered_norms / unit) ** 2 / conserved - 1.0)
+        if self.initial_hidden is not None:
+            begun = 1e-2 * row_norms(self.initial_hidden)
+            # The larger of the two, without squaring either.
+            share = jnp.minimum(unit / jnp.where(begun > 0, begun, unit), 1.0)
+            error = error * jnp.square(share)
         return jnp.max(jnp.where(live, error, jnp.zeros_like(error)))
 
     def contributions(self) -> Float[Array, " neuron"]:

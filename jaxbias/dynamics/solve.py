@@ -45,7 +45,9 @@ def law_error(snapshot: Snapshot, problem: Problem) -> Array:
     norms = snapshot.norms
     live = snapshot.mask & (norms > 0)
     ratio = snapshot.recovered_norms / jnp.where(live, norms, 1.0)
-    return jnp.max(jnp.where(live, jnp.abs(ratio - 1.0), 0.0))
+    begun = 1e-2 * problem.initial.norms()
+    share = jnp.minimum(norms / jnp.where(live & (begun > 0), begun, 1.0), 1.0)
+    return jnp.max(jnp.where(live, share * jnp.abs(ratio - 1.0), 0.0))
 
 
 def solve(

@@ -15,6 +15,8 @@ from jaxbias.networks.weights import Weights
 
 State = Any
 
+_VANISHED = 1e-3
+
 
 class AbstractSystem(eqx.Module):
     """A gradient flow in some variables: velocity, local errors, snapshot."""
@@ -30,8 +32,12 @@ class AbstractSystem(eqx.Module):
         """Right-hand side of the flow."""
 
     @abc.abstractmethod
-    def errors(self, new: State, error: State, rtol: Array) -> Errors:
-        """The local error of a step that ended in ``new``, group by group."""
+    def errors(self, new: State, error: State, rtol: Array, least: float) -> Errors:
+        """The local error of a step that ended in ``new``, group by group.
+
+        A neuron's share is in units of its own size, or of ``least`` times its initial
+        size where it has shrunk below that.
+        """
 
     @abc.abstractmethod
     def kinks(self, old: State, velocity: State, new: State) -> Float[Array, "2"]:
@@ -76,6 +82,20 @@ def classify_kinks(
     pairs = old.shape[0] * jnp.sum(mask, dtype=old.dtype)
     counts = jnp.stack([jnp.sum(attractive), jnp.sum(repelling)])
     return counts.astype(old.dtype) / pairs
+
+
+def alive(problem: Problem, norms: Float[Array, " neuron"]) -> Array | None:
+    """Which neurons have not shrunk to nothing; None where none can.
+
+    Under a frozen output layer the weights of a normalised unit of degree p > 1 fall to
+    0 in finite time where the loss pushes them there, and stay: the derivative at 0 is
+    0. Their direction turns at a rate of 1/|w|, which no explicit step survives, so a
+    neuron has arrived when a thousandth of its initial norm is left.
+    """
+    activation = problem.activation
+    if problem.output_trained or not activation.normalised or activation.degree == 1:
+        return None
+    return norms > _VANISHED * problem.initial.norms()
 
 
 def slope_jump(activation: Activation) -> float:

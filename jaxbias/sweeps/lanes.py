@@ -212,7 +212,14 @@ def compiled(program: Program) -> Callable[..., dict[str, Any]]:
     return call
 
 
-STATISTICS = ("evaluations", "rejected", "sliding", "repelling")
+STATISTICS = (
+    "evaluations",
+    "rejected",
+    "sliding",
+    "repelling",
+    "error_estimate",
+    "balance_error",
+)
 
 
 def run_lanes(

@@ -12,6 +12,7 @@ import xarray as xr
 
 from jaxbias._axes import RUN, SEED, TIME
 from jaxbias._checks import InputError, one_of, positive_int
+from jaxbias.dynamics.accuracy import warn_if_inaccurate
 from jaxbias.dynamics.adaptive import Adaptive
 from jaxbias.dynamics.fixed_step import FixedStep
 from jaxbias.dynamics.flow import GradientFlow
@@ -22,7 +23,13 @@ from jaxbias.results.provenance import provenance
 from jaxbias.results.store import open as open_results
 from jaxbias.results.store import write, write_manifest
 from jaxbias.results.tables import combine
-from jaxbias.sweeps.assemble import RADII, RADIUS_ROWS, finish_segment, make_table
+from jaxbias.sweeps.assemble import (
+    METERS,
+    RADII,
+    RADIUS_ROWS,
+    finish_segment,
+    make_table,
+)
 from jaxbias.sweeps.bucket import Batch
 from jaxbias.sweeps.grid import parse_shard, resolve_axes, seed_list
 from jaxbias.sweeps.keys import stream_key
@@ -102,7 +109,9 @@ def sweep(
     Returns:
         A table with the dimension ``run``: observables (run, time, their axes),
         ``status`` (a ``dynamics.Status``), ``evaluations``, ``rejected``, ``sliding``,
-        ``repelling``, ``radius_lower`` and ``radius_upper``, and as coordinates the
+        ``repelling``, ``error_estimate``, ``largest_balance_error``, ``inaccurate``
+        (whether one of them is above 1 %), ``radius_lower`` and ``radius_upper``, and
+        as coordinates the
         run's ``seed`` and point. Entries beyond a run's width are NaN.
 
     Raises:
@@ -139,14 +148,24 @@ def sweep(
     _check(settings, flow)
     part, parts = parse_shard(shard)
     folder = None if out is None else Path(out)
-    taken = {RUN, SEED, TIME, "status", *STATISTICS, *RADII, *observables}
+    taken = {
+        RUN,
+        SEED,
+        TIME,
+        "status",
+        *STATISTICS,
+        *METERS.values(),
+        "inaccurate",
+        *RADII,
+        *observables,
+    }
     axes = resolve_axes(flow, over, taken | {"bucket", "padded", "batch"})
     plan = make_plan(flow, axes, seed_list(seeds), settings, folder, extend)
     if dry_run:
         return plan.table()
     if folder is not None:
         write_manifest(folder, plan.manifest)
-    tables = []
+    tables, metered = [], []
     mine = plan.batches[part::parts]
     total, done = sum(len(b.runs) for b in mine), 0
     for one in mine:
@@ -157,6 +176,7 @@ def sweep(
                     before + int(share * size), total, _RUNS
                 )
             table = _run_batch(one, plan, settings, observables, count, started)
+            metered.append(table[list(METERS.values())])
             if folder is None:
                 tables.append(table)
             else:
@@ -165,9 +185,20 @@ def sweep(
         done += len(one.runs)
         if progress is not None:
             progress(done, total, _RUNS)
+    if metered:
+        _warn(metered, Adaptive() if integrator is None else integrator)
     if folder is not None and any((folder / b.name).exists() for b in plan.batches):
         return open_results(folder)
     return combine(tables) if tables else plan.table().isel({RUN: slice(0)})
+
+
+def _warn(tables: Sequence[xr.Dataset], integrator: Adaptive | FixedStep) -> None:
+    """One line for all runs that were computed, of those off by more than 1 %."""
+    meters = {
+        name: np.concatenate([table[column].values for table in tables])
+        for name, column in METERS.items()
+    }
+    warn_if_inaccurate(meters, integrator, stacklevel=4)
 
 
 def _check(settings: Settings, flow: GradientFlow) -> None:
