@@ -33,6 +33,7 @@ _VERBS = {
     "open": ("jaxbias.results", "open"),
     "cite": ("jaxbias.citations", "cite"),
     "InputError": ("jaxbias._checks", "InputError"),
+    "AccuracyWarning": ("jaxbias._checks", "AccuracyWarning"),
 }
 
 # pyright cannot see names that are loaded on first use.

@@ -28,6 +28,10 @@ class InputError(ValueError):
         self.got, self.why, self.fix = got, why, fix
 
 
+class AccuracyWarning(UserWarning):
+    """Given where the saved values of a run may be off by more than 1 %."""
+
+
 def is_concrete(value: Any) -> bool:
     """Whether a value is known now: a number or a NumPy array, not a traced array."""
     import numpy as np

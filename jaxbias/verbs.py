@@ -10,6 +10,7 @@ from jaxtyping import Array, Key
 
 from jaxbias import _draws
 from jaxbias._checks import unmasked
+from jaxbias.dynamics.accuracy import warn_if_inaccurate
 from jaxbias.dynamics.adaptive import Adaptive
 from jaxbias.dynamics.descent import Descent, checked_steps, descend
 from jaxbias.dynamics.fixed_step import FixedStep
@@ -45,7 +46,9 @@ def gradient_flow(
         dtype: ``float32`` or ``float64``; JAX's default float if not given.
 
     Returns:
-        The trajectory. Look at ``finished`` before using its numbers.
+        The trajectory. Look at ``finished`` before using its numbers: with the default
+        integrator they are then right to 1 % of their scale at every time. Where the
+        run's own meters (``statistics``) say otherwise, an ``AccuracyWarning`` does.
 
     Raises:
         InputError: If a name is unknown or the inputs cannot work.
@@ -68,8 +71,10 @@ def gradient_flow(
         # As an array, a new tolerance is not a new program.
         tolerance = integrator.tolerance(problem.activation.degree, problem.loss)
         tolerance = jnp.asarray(tolerance, problem.dataset.inputs.dtype)
-        integrator = Adaptive(tolerance, integrator.max_steps)
-    return _solve(problem, tuple(map(float, times)), observables, integrator, form)
+        integrator = Adaptive(tolerance, integrator.max_steps, integrator.accuracy)
+    run = _solve(problem, tuple(map(float, times)), observables, integrator, form)
+    warn_if_inaccurate(run.statistics, integrator)
+    return run
 
 
 def gradient_descent(

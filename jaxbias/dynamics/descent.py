@@ -214,6 +214,8 @@ def step_statistics(steps: int, share: float, dtype: Any) -> dict[str, Array]:
         "rejected": jnp.zeros((), jnp.int32),
         "sliding": jnp.asarray(jnp.nan, dtype),
         "repelling": jnp.asarray(jnp.nan, dtype),
+        "error_estimate": jnp.asarray(jnp.nan, dtype),
+        "balance_error": jnp.asarray(jnp.nan, dtype),
     }
 
 

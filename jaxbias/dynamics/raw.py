@@ -9,17 +9,18 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from jaxbias.dynamics.error_norm import (
+    Errors,
+    Part,
+    bias_error,
+    loss_error,
+    output_error,
+    output_sizes,
+    output_spread,
+)
 from jaxbias.dynamics.flow import Problem
 from jaxbias.dynamics.snapshot import Snapshot, balance_constants, snapshot_of
-from jaxbias.dynamics.system import (
-    AbstractSystem,
-    bias_error,
-    classify_kinks,
-    output_error,
-    prediction_error,
-    root_mean_square,
-    slope_jump,
-)
+from jaxbias.dynamics.system import AbstractSystem, alive, classify_kinks, slope_jump
 from jaxbias.networks.weights import Weights, predict
 
 
@@ -42,7 +43,9 @@ class RawSystem(AbstractSystem):
         """``-grad L``; zero for padding and for a frozen output layer."""
         moving, fixed = eqx.partition(state, eqx.is_inexact_array)
         gradient = jax.grad(lambda w: self._loss(eqx.combine(w, fixed)))(moving)
-        hidden = jnp.where(state.mask[:, None], -gradient.hidden, 0.0)
+        living = alive(self.problem, state.norms())
+        living = state.mask if living is None else state.mask & living
+        hidden = jnp.where(living[:, None], -gradient.hidden, 0.0)
         if self.problem.output_trained:
             rows = state.mask if state.output.ndim == 1 else state.mask[:, None]
             output = jnp.where(rows, -gradient.output, 0.0)
@@ -50,7 +53,7 @@ class RawSystem(AbstractSystem):
             output = jnp.zeros_like(state.output)
         hidden_bias = None
         if state.hidden_bias is not None:
-            hidden_bias = jnp.where(state.mask, -gradient.hidden_bias, 0.0)
+            hidden_bias = jnp.where(living, -gradient.hidden_bias, 0.0)
         return Weights(
             hidden=hidden,
             output=output,
@@ -59,42 +62,48 @@ class RawSystem(AbstractSystem):
             mask=state.mask,
         )
 
-    def error_ratio(
-        self, new: Weights, error: Weights, rtol: Array
-    ) -> Float[Array, ""]:
-        """The reduced form's norm, with rows of W for columns of Z."""
+    def errors(self, new: Weights, error: Weights, rtol: Array, least: float) -> Errors:
+        """The reduced form's errors, with rows of W for columns of Z."""
         problem = self.problem
-        balance = balance_constants(problem.initial)
-        floor = 0.1 * jnp.sqrt(jnp.maximum(balance, 0.0))
-        mask, parts = new.mask, []
-        size = jnp.sqrt(jnp.mean(jnp.square(new.hidden), axis=1))
-        size = jnp.where(size > 0, size, 1.0)
+        inputs, activation, mask = problem.dataset.inputs, problem.activation, new.mask
+        lower = subtract(new, error)
         if problem.output_trained:
-            ratios = output_error(new.output, error.output, floor, rtol)
-            parts.append((ratios, mask))
+            balance = balance_constants(problem.initial, problem.activation)
+            floor = 0.1 * jnp.sqrt(jnp.maximum(balance, 0.0))
+            floor = jnp.maximum(floor, least * output_sizes(problem.initial.output))
+            neurons = output_error(new.output, error.output, floor, rtol)
         else:
-            inputs, activation = problem.dataset.inputs, problem.activation
-            lower = subtract(new, error)
             norms = new.norms()
-            ratios = output_error(
-                norms, norms - lower.norms(), jnp.zeros_like(norms), rtol
-            )
-            parts.append((ratios, mask))
-            predictions = predict(new, activation, inputs)
-            ratios = prediction_error(
-                predictions, predict(lower, activation, inputs), rtol
-            )
-            parts.append((ratios, None))
-        if problem.activation.degree > 1:
-            parts.append((error.hidden / (rtol * size)[:, None], mask[:, None]))
-            if new.hidden_bias is not None:
-                assert error.hidden_bias is not None
-                scale = jnp.maximum(jnp.abs(new.hidden_bias), size)
-                parts.append((error.hidden_bias / (rtol * scale), mask))
+            change = norms - lower.norms()
+            neurons = output_error(norms, change, least * problem.initial.norms(), rtol)
+        size = jnp.sqrt(jnp.mean(jnp.square(new.hidden), axis=1))
+        begun = jnp.sqrt(jnp.mean(jnp.square(problem.initial.hidden), axis=1))
+        size = jnp.maximum(size, least * begun)
+        size = jnp.where(size > 0, size, 1.0)
+        directions: list[Part] = [
+            (error.hidden / (rtol * size)[:, None], mask[:, None])
+        ]
+        if new.hidden_bias is not None:
+            assert error.hidden_bias is not None
+            scale = jnp.maximum(jnp.abs(new.hidden_bias), size)
+            directions.append((error.hidden_bias / (rtol * scale), mask))
+        biases: list[Part] = []
         if new.output_bias is not None:
             assert error.output_bias is not None
-            parts.append((bias_error(new.output_bias, error.output_bias, rtol), None))
-        return root_mean_square(parts)
+            biases.append((bias_error(new.output_bias, error.output_bias, rtol), None))
+        responses = activation.response(new.scores(inputs), new.norms())
+        outputs = predict(new, activation, inputs)
+        embedded = predict(lower, activation, inputs)
+        weights, labels = problem.sample_weights, problem.dataset.labels
+        return Errors(
+            neurons=(neurons, mask),
+            directions=directions,
+            biases=biases,
+            outputs=outputs,
+            embedded=embedded,
+            spread=output_spread(responses, new.output),
+            loss=loss_error(problem.loss, weights, labels, outputs, embedded),
+        )
 
     def kinks(self, old: Weights, velocity: Weights, new: Weights) -> Float[Array, "2"]:
         """Fractions of attractive and repelling meetings with the kink."""

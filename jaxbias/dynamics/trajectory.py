@@ -24,7 +24,11 @@ class Trajectory(eqx.Module):
             ``rejected`` steps, and per accepted step the shares of (sample, neuron)
             pairs that met their kink with attractive (``sliding``) or
             ``repelling`` one-sided drifts; 0 for smooth activations, NaN where they
-            are not counted, as in a descent.
+            are not counted, as in a descent. ``error_estimate``: the relative error of
+            outputs, where it was largest, from the local errors of adaptive steps (NaN
+            of equal steps and of a descent). ``balance_error``: how far, at some saved
+            time, the norm of a neuron's weights was from what the conservation law says
+            (with a frozen output layer, from the norm that the flow used).
         final: Weights at the end.
         activation: Activation of the network.
         form: ``reduced`` (scores and dual coefficients) or ``raw`` (weights).

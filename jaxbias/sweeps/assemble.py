@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 
 from jaxbias._axes import CLUSTER, NEURON, RUN, SAMPLE, TIME
+from jaxbias.dynamics.accuracy import inaccurate
 from jaxbias.dynamics.refinement import refine
 from jaxbias.dynamics.status import Status
 from jaxbias.observables import Observable
@@ -17,6 +18,11 @@ from jaxbias.sweeps.lanes import STATISTICS, Program
 from jaxbias.sweeps.plan import Plan, Settings
 
 RADII = ("radius_lower", "radius_upper")
+# Statistics that have other names in the table, where an observable may have theirs.
+METERS = {
+    "error_estimate": "error_estimate",
+    "balance_error": "largest_balance_error",
+}
 RADIUS_ROWS = {"centres": CLUSTER, "samples": SAMPLE}
 _ROUNDING = {"float64": 1e-12, "float32": 1e-5}
 _DESCRIPTIONS = {
@@ -24,6 +30,9 @@ _DESCRIPTIONS = {
     "rejected": "rejected steps",
     "sliding": "share of pairs on an attractive kink, per accepted step",
     "repelling": "share of pairs on a repelling kink, per accepted step",
+    "error_estimate": "relative error of outputs, from the local errors",
+    "largest_balance_error": "relative error of the conservation law, at its worst",
+    "inaccurate": "whether an error estimate or a balance error is above 1 %",
     "radius_lower": "certified lower end of the robustness radius",
     "radius_upper": "norm of a perturbation that reaches another label",
 }
@@ -127,9 +136,11 @@ def make_table(
             measured[f"{name}_converged"] = converged
         for column, array in measured.items():
             columns[column] = (axes, array, about if column == name else {})
-    for name in STATISTICS:
-        about = {"description": _DESCRIPTIONS[name]}
-        columns[name] = (RUN, values[name][reported], about)
+    statistics = {name: values[name][reported] for name in STATISTICS}
+    statistics["inaccurate"] = inaccurate(statistics)
+    statistics = {METERS.get(name, name): c for name, c in statistics.items()}
+    for name, column in statistics.items():
+        columns[name] = (RUN, column, {"description": _DESCRIPTIONS[name]})
     status = values["status"][reported].astype(np.int32)
     columns["status"] = (RUN, status, _flags())
     coordinates = plan.coordinates(batch.runs)

@@ -14,6 +14,7 @@ import xarray as xr
 from jaxbias import _draws
 from jaxbias._axes import RUN, SEED, TIME
 from jaxbias._checks import InputError, one_of, positive_int
+from jaxbias.dynamics.accuracy import warn_if_inaccurate
 from jaxbias.dynamics.adaptive import Adaptive
 from jaxbias.dynamics.fixed_step import FixedStep
 from jaxbias.dynamics.flow import GradientFlow
@@ -24,7 +25,13 @@ from jaxbias.results.provenance import provenance
 from jaxbias.results.store import open as open_results
 from jaxbias.results.store import write
 from jaxbias.results.tables import combine
-from jaxbias.sweeps.assemble import RADII, RADIUS_ROWS, finish_segment, make_table
+from jaxbias.sweeps.assemble import (
+    METERS,
+    RADII,
+    RADIUS_ROWS,
+    finish_segment,
+    make_table,
+)
 from jaxbias.sweeps.bucket import Batch, identity
 from jaxbias.sweeps.grid import parse_shard, resolve_axes, seed_list
 from jaxbias.sweeps.keys import stream_key
@@ -108,7 +115,9 @@ def sweep(
     Returns:
         A table with the dimension ``run``: observables (run, time, their axes),
         ``status`` (a ``dynamics.Status``), ``evaluations``, ``rejected``, ``sliding``,
-        ``repelling``, ``radius_lower`` and ``radius_upper``, and as coordinates the
+        ``repelling``, ``error_estimate``, ``largest_balance_error``, ``inaccurate``
+        (whether one of them is above 1 %), ``radius_lower`` and ``radius_upper``, and
+        as coordinates the
         run's ``seed`` and point. Entries beyond a run's width are NaN.
 
     Raises:
@@ -146,7 +155,17 @@ def sweep(
     _check(settings, flow)
     part, parts = parse_shard(shard)
     folder = None if out is None else Path(out)
-    taken = {RUN, SEED, TIME, "status", *STATISTICS, *RADII, *observables}
+    taken = {
+        RUN,
+        SEED,
+        TIME,
+        "status",
+        *STATISTICS,
+        *METERS.values(),
+        "inaccurate",
+        *RADII,
+        *observables,
+    }
     axes = resolve_axes(flow, over, taken | {"bucket", "padded", "batch"})
     listed = seed_list(seeds)
     make = lambda found: make_plan(flow, axes, listed, settings, folder, found, extend)
@@ -156,11 +175,14 @@ def sweep(
         return plan.table()
     mine = plan.batches[part::parts]
     total, done = sum(len(b.runs) for b in mine), 0
+    metered: list[xr.Dataset] = []
+    used = Adaptive() if integrator is None else integrator
 
     def computed(one: Batch) -> xr.Dataset:
         nonlocal started
         count = None if progress is None else _ahead(progress, done, one, total)
         table = _run_batch(one, plan, settings, observables, count, started)
+        metered.append(table[list(METERS.values())])
         started = time.perf_counter()
         return table
 
@@ -175,6 +197,7 @@ def sweep(
         for one in mine:
             tables.append(computed(one))
             count_done(one)
+        _warn(metered, used)
         return combine(tables) if tables else plan.table().isel({RUN: slice(0)})
     with joined(folder, make) as (plan, claims):
         mine = plan.batches[part::parts]
@@ -183,6 +206,7 @@ def sweep(
             if missing:
                 write(computed(one), folder / one.name)
             count_done(one)
+    _warn(metered, used)
     if any((folder / b.name).exists() for b in plan.batches):
         return open_results(folder)
     return plan.table().isel({RUN: slice(0)})
@@ -202,6 +226,17 @@ def _ahead(
 ) -> Callable[[float], None]:
     """What to tell inside a batch, of which a share is done."""
     return lambda share: progress(done + int(share * len(batch.runs)), total, _RUNS)
+
+
+def _warn(tables: Sequence[xr.Dataset], integrator: Adaptive | FixedStep) -> None:
+    """One line for all runs that were computed, of those off by more than 1 %."""
+    if not tables:
+        return
+    meters = {
+        name: np.concatenate([table[column].values for table in tables])
+        for name, column in METERS.items()
+    }
+    warn_if_inaccurate(meters, integrator, stacklevel=4)
 
 
 def _check(settings: Settings, flow: GradientFlow) -> None:

@@ -1,0 +1,218 @@
+"""What accuracy costs: errors of every saved observable against evaluations and time.
+
+Each setting of the adaptive integrator is held against two references, at a tolerance
+and a third of it, at every saved time; what the references themselves do not agree on
+to .2 % is left out, and its share is stated. At p = 1 values of single neurons are
+averaged over the neurons of a sign: which of two equal neurons wins is not for any
+integrator to say. Errors are in units of each observable's scale, worst of all seeds.
+
+    python scripts/accuracy.py --out figures/benchmarks/accuracy.md
+"""
+
+import argparse
+import time
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import jaxbias as jb
+from jaxbias import losses
+from jaxbias._axes import CLUSTER, NEURON
+from jaxbias.dynamics import Adaptive, GradientFlow, solve
+from jaxbias.observables import REGISTRY, relative_error
+
+DEGREES = (1.0, 1.5, 2.0, 3.0, 4.0)
+LOSSES = (losses.exponential, losses.squared, losses.logistic)
+FORMS = ("reduced", "raw")
+OBSERVE = (
+    "loss",
+    "margins",
+    "minimum_margin",
+    "amplitudes",
+    "contributions",
+    "cluster_amplitudes",
+    "centre_cosines",
+    "class_cosines",
+    "weight_stable_rank",
+    "dead_fraction",
+    "near_kink",
+    "balance_error",
+)
+#: Name in the table, multiple of the default tolerance, accuracy.
+SETTINGS = (
+    ("final outputs", 1.0, "final outputs"),
+    ("default x 10", 10.0, "every time"),
+    ("default x 3", 3.0, "every time"),
+    ("default", 1.0, "every time"),
+    ("default / 3", 1 / 3, "every time"),
+)
+AGREEMENT = 2e-3
+SIZES = {
+    # name: (dim, clusters, positive, width, samples, scale, horizon)
+    "small": (60, 6, 3, 30, 60, 1e-5, 200.0),
+    "readme": (200, 10, 6, 100, 200, 1e-7, 500.0),
+}
+
+
+def flow(degree: float, loss, size: str) -> GradientFlow:
+    """The README's problem, or a smaller one of its kind."""
+    dim, clusters, positive, width, samples, scale, _ = SIZES[size]
+    data = jb.data.OrthonormalClusters(dim, clusters, positive, noise=0.1)
+    unit = jb.networks.ReLU() if degree == 1 else jb.networks.PReLU(degree)
+    network = jb.networks.TwoLayer(width, unit, jb.networks.balanced(scale))
+    return GradientFlow(network, data, samples, loss, "per_cluster_mean")
+
+
+def compiled(given: GradientFlow, times, form: str, accuracy: str):
+    """A function of (seed, rtol): observables and their sizes along a run."""
+    observe = {name: REGISTRY[name].function for name in OBSERVE}
+    observe |= {f"size {name}": REGISTRY[name].size for name in OBSERVE}
+    observe["votes"] = lambda snapshot: jnp.sign(snapshot.output)
+
+    @jax.jit
+    def run(seed, rtol):
+        problem = given.problem(jax.random.key(seed), dtype="float64")
+        integrator = Adaptive(rtol, 10**6, accuracy)
+        done = solve(problem, times, observe, integrator, form)
+        return done.observables, done.statistics, done.status
+
+    return run
+
+
+def summed(values, name: str, votes, labels):
+    """Values of single neurons, and of clusters they belong to, summed over a sign."""
+    axes = REGISTRY[name].axes
+    if NEURON in axes:
+        member = np.stack([votes > 0, votes < 0]).astype(float)
+        member /= np.maximum(member.sum(axis=1, keepdims=True), 1.0)
+        if name == "contributions":
+            member *= (votes != 0).sum()
+        return np.moveaxis(values, 1 + axes.index(NEURON), -1) @ member.T
+    if CLUSTER in axes:
+        return values @ np.stack([labels > 0, labels < 0]).T.astype(float)
+    return values
+
+
+def crossing(times, loss) -> float:
+    """When the loss first falls to half of what it was, linear in its logarithm."""
+    after = int(np.argmax(loss <= 0.5 * loss[0]))
+    if after == 0:
+        return np.nan
+    high, low = np.log(loss[after - 1]), np.log(loss[after])
+    share = (high - np.log(0.5 * loss[0])) / (high - low)
+    return times[after - 1] + share * (times[after] - times[after - 1])
+
+
+def errors(found, tight, degree: float, labels) -> dict[str, np.ndarray]:
+    """Relative error of each observable at each time."""
+    out = {}
+    for name in OBSERVE:
+        values, exact = np.asarray(found[name]), np.asarray(tight[name])
+        sizes = np.asarray(tight[f"size {name}"])
+        if degree == 1:
+            votes = np.asarray(tight["votes"])[-1]
+            values = summed(values, name, votes, labels)
+            exact = summed(exact, name, votes, labels)
+        out[name] = relative_error(values, exact, sizes)
+    return out
+
+
+def main() -> None:
+    """Measure and write the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, default=16)
+    parser.add_argument("--size", choices=SIZES, default="small")
+    parser.add_argument("--degrees", type=float, nargs="*", default=DEGREES)
+    parser.add_argument("--losses", nargs="*", default=[x.name for x in LOSSES])
+    parser.add_argument("--forms", nargs="*", default=FORMS)
+    parser.add_argument("--out", type=Path)
+    options = parser.parse_args()
+    jax.config.update("jax_enable_x64", True)
+    times = tuple(jb.times.logarithmic(SIZES[options.size][-1], count=60).tolist())
+    short = {name: name.replace("_", " ") for name in OBSERVE}
+    head = ["p", "loss", "form", "setting", "evaluations", "ms", "half-fit time"]
+    head += [*short.values(), "estimate / true", "unjudged"]
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+
+    def say(line: str) -> None:
+        print(line, flush=True)
+        lines.append(line)
+        if options.out is not None:
+            options.out.write_text(
+                "\n".join([__doc__.split("\n\n    ")[0], "", *lines])
+            )
+
+    print("\n".join(lines))
+    for degree in options.degrees:
+        for loss in map(losses.named, options.losses):
+            given = flow(degree, loss, options.size)
+            labels = np.asarray(given.data.labels)
+            for form in options.forms:
+                rows = measure(given, times, form, options.seeds, degree, labels)
+                for row in rows:
+                    say(
+                        f"| {degree:g} | {loss.name} | {form} | "
+                        + " | ".join(row)
+                        + " |"
+                    )
+
+
+def measure(given, times, form, seeds, degree, labels):
+    """One row a setting."""
+    programs = {a: compiled(given, times, form, a) for a in {s[2] for s in SETTINGS}}
+    worst = {name: dict.fromkeys(OBSERVE, 0.0) for name, _, _ in SETTINGS}
+    late = dict.fromkeys(worst, 0.0)
+    evaluations = {name: [] for name in worst}
+    ratios = {name: [] for name in worst}
+    seconds = dict.fromkeys(worst, 0.0)
+    left_out = []
+    tolerance = Adaptive().tolerance(degree, given.loss)
+    for seed in range(seeds):
+        exact = programs["every time"]
+        loose, _, _ = exact(seed, tolerance / 9)
+        tight, _, status = exact(seed, tolerance / 27)
+        assert int(status) == 0
+        agree = {
+            name: error <= AGREEMENT
+            for name, error in errors(loose, tight, degree, labels).items()
+        }
+        left_out.append(np.mean([~judged for judged in agree.values()]))
+        half = crossing(times, np.asarray(tight["loss"]))
+        for name, factor, accuracy in SETTINGS:
+            rtol = factor * Adaptive(accuracy=accuracy).tolerance(degree, given.loss)
+            jax.block_until_ready(programs[accuracy](seed, rtol))
+            started = time.process_time()
+            found, statistics, status = programs[accuracy](seed, rtol)
+            jax.block_until_ready(found)
+            seconds[name] += time.process_time() - started
+            assert int(status) == 0
+            error = errors(found, tight, degree, labels)
+            for observable in OBSERVE:
+                judged = np.where(agree[observable], error[observable], 0.0)
+                worst[name][observable] = max(worst[name][observable], judged.max())
+            met = crossing(times, np.asarray(found["loss"]))
+            if np.isfinite(half):
+                late[name] = max(late[name], abs(met / half - 1))
+            evaluations[name].append(float(statistics["evaluations"]))
+            true = max(
+                np.max(np.where(agree[o], error[o], 0.0))
+                for o in ("loss", "margins", "amplitudes")
+            )
+            ratios[name].append(float(statistics["error_estimate"]) / max(true, 1e-12))
+    for name in worst:
+        low, high = np.min(ratios[name]), np.max(ratios[name])
+        yield [
+            name,
+            f"{np.median(evaluations[name]):.0f}",
+            f"{1e3 * seconds[name] / seeds:.0f}",
+            f"{100 * late[name]:.3f} %",
+            *(f"{100 * error:.2f} %" for error in worst[name].values()),
+            f"{low:.1f} to {high:.1f}",
+            f"{100 * np.mean(left_out):.1f} %",
+        ]
+
+
+if __name__ == "__main__":
+    main()
