@@ -16,7 +16,7 @@ it can pay, whatever lanes are beside it.
 from dataclasses import replace
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
 from jaxbias.robustness._blocks import product
 from jaxbias.robustness._lanes import Lanes
