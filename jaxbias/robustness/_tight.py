@@ -12,12 +12,15 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from jaxbias.robustness._blocks import product
 from jaxbias.robustness._convex import chord_sets, nearest, tangent_sets
 from jaxbias.robustness._lanes import Lanes
 from jaxbias.robustness._projection import Projection
 from jaxbias.robustness._reduction import dual_lengths
 
 _ROUNDS, _DESCENTS = 8, 4
+# Curved sets change all the time, so that it takes longer until nothing moves.
+_CURVED = 5
 _STILL = 1e-9
 
 
@@ -71,9 +74,9 @@ def descend(
     steps, lower = steps.copy(), np.zeros(lanes.count)
     closed = np.full(lanes.count, np.inf)
     moving = np.arange(lanes.count)
-    for _ in range(rounds):
+    for _ in range(rounds if lanes.profile.power == 1 else _CURVED * rounds):
         part, before = lanes.take(moving), steps[moving]
-        at = part.scores + before @ part.rows.T
+        at = part.scores + product(before, part.rows.T)
         found = nearest(part, tangent_sets(part, at), reach[moving], order)
         good = np.isfinite(found.step).all(1) & np.isfinite(found.closed)
         lower[moving], closed[moving] = found.lower, found.closed
