@@ -22,12 +22,14 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from jaxbias._checks import InputError, at_least, one_of, positive_int
+from jaxbias.robustness._blocks import product
 from jaxbias.robustness._convex import chord_sets, nearest
 from jaxbias.robustness._lanes import Lanes
 from jaxbias.robustness._reduction import dual_lengths
 from jaxbias.robustness._tight import descend
 
-_BATCH = 64
+# Nodes of a lane that are split at a time, whatever other lanes there are.
+_BATCH = 8
 # Least share of a range that a split leaves on either side.
 _MARGIN = 0.1
 
@@ -108,6 +110,7 @@ def grow(
     offer: Callable[[Int[np.ndarray, " step"], np.ndarray], None],
     order: float | int,
     budget: Budget,
+    left_of: Int[np.ndarray, " lane"],
     tie: str = "<=",
 ) -> tuple[Float[np.ndarray, " lane"], Int[np.ndarray, " lane"]]:
     """Certified radii of the lanes, closed to the budget's gap where it suffices.
@@ -120,6 +123,7 @@ def grow(
         offer: takes lanes and steps that may break them.
         order: 2 or infinity.
         budget: when to stop.
+        left_of: nodes that are left for each point, over its lanes.
         tie: ``"<"`` leaves out sets where the function is 0 but not negative.
 
     Returns:
@@ -149,7 +153,7 @@ def grow(
     rounds = 0
     while True:
         lower, open_ = state()
-        share = np.maximum(budget.nodes // per_point[lanes.point], 1)
+        share = np.maximum(left_of // per_point[lanes.point], 1)
         # What is settled too low stays so; the rest may be beyond the witness.
         ball = radius_of()
         limit = (1 - budget.gap) * ball
@@ -176,11 +180,10 @@ def _expand(
 ) -> None:
     """Split the best nodes of the lanes at work and solve their children."""
     lanes = trees.lanes
-    each = max(1, _BATCH // len(work))
     owners, parents = [], []
     for lane in work.tolist():
         limit = float((1 - budget.gap) * reach[lane])
-        for _ in range(each):
+        for _ in range(_BATCH):
             if trees.waits(lane, limit):
                 owners.append(lane)
                 parents.append(heapq.heappop(trees.heaps[lane]))
@@ -220,7 +223,7 @@ def _choice(
     part: Lanes, low: np.ndarray, high: np.ndarray, step: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The neuron to split, where, and how far its chord is above the function."""
-    at = np.clip(part.scores + step @ part.rows.T, low, high)
+    at = np.clip(part.scores + product(step, part.rows.T), low, high)
     value = lambda s: part.profile.value(np.maximum(s, 0), part.scale)
     left, right = value(low), value(high)
     gap = np.where(high > low, high - low, 1.0)

@@ -8,6 +8,7 @@ set of broken points. The first gives lower ends, the second upper ones.
 import numpy as np
 from jaxtyping import Float
 
+from jaxbias.robustness._blocks import product
 from jaxbias.robustness._lanes import Lanes
 from jaxbias.robustness._projection import ConvexSets, Projection, project
 
@@ -28,7 +29,7 @@ def chord_sets(
     terms = np.abs(left) + slope * far
     level = (lanes.minus * (top + lanes.unit * terms)).sum(1) - lanes.constant
     level = level + lanes.charged(low, high)
-    return (lanes.minus * slope) @ lanes.rows - lanes.linear, level
+    return product(lanes.minus * slope, lanes.rows) - lanes.linear, level
 
 
 def tangent_sets(
@@ -39,7 +40,7 @@ def tangent_sets(
     slope = lanes.profile.slope(active, lanes.scale) * (at > 0)
     line = _heights(lanes, at) + slope * (lanes.scores - at)
     level = (lanes.minus * line).sum(1) - lanes.constant
-    return (lanes.minus * slope) @ lanes.rows - lanes.linear, level
+    return product(lanes.minus * slope, lanes.rows) - lanes.linear, level
 
 
 def _heights(lanes: Lanes, scores: np.ndarray) -> np.ndarray:
@@ -64,5 +65,7 @@ def nearest(
         reach=reach,
         sizes=lanes.sizes,
         unit=np.asarray(lanes.unit),
+        low=lanes.low,
+        high=lanes.high,
     )
     return project(full, lanes.profile, order)

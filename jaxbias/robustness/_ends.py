@@ -12,14 +12,16 @@ from jaxtyping import Float, Int, Shaped
 from jaxbias.networks.activations import Activation
 from jaxbias.networks.readouts import Readout
 from jaxbias.networks.weights import Weights, predict
-from jaxbias.robustness._ascent import in_double
+from jaxbias.robustness._blocks import blocks
+from jaxbias.robustness._normal_form import NormalForm, Sites, scaled
 
 # Last resorts when the real forward pass rounds a point back over the boundary.
 _NUDGES = (1e-14, 1e-12, 1e-10, 1e-8, 1e-6, 1e-4, 1e-2, 0.1, 0.3)
 _FINE = 1e-8
 
 Forward = Callable[[np.ndarray, np.ndarray], np.ndarray]
-Box = tuple[Float[np.ndarray, " feature"], Float[np.ndarray, " feature"]]
+#: Lowest and highest inputs, one row a point.
+Box = tuple[Float[np.ndarray, "sample feature"], Float[np.ndarray, "sample feature"]]
 
 
 def lengths(vectors: np.ndarray, order: float | int) -> np.ndarray:
@@ -30,39 +32,61 @@ def lengths(vectors: np.ndarray, order: float | int) -> np.ndarray:
 
 
 @functools.partial(jax.jit, static_argnames=("activation", "normalise", "readout"))
-def _margins(weights, activation, normalise, readout, points, labels):
+def _margins(weights, activation, normalise, readout, points, constants, labels):
     outputs = predict(weights, activation, points, normalise_inputs=normalise)
-    return readout.margin(outputs, labels)
+    return readout.margin(outputs + constants, labels)
 
 
 def margins(
     weights: Weights,
-    activation: Activation,
-    normalise: bool,
+    form: NormalForm,
     readout: Readout,
+    sites: Sites,
     labels: Shaped[np.ndarray, " sample"],
 ) -> Forward:
     """The real forward pass in float64, up to the margin of the read-out.
 
-    The weights are converted here, once; the function then takes points and the row
-    whose label each of them has.
+    Layers are divided by powers of two and inputs are in the units of their points,
+    with the hidden bias as one input more; so nothing overflows, and no sign changes.
+    The function takes points and the row of the site each of them belongs to.
     """
+    first, second = form.layers
+    whole = lambda a, e: scaled(a, -e)
+    hidden = whole(weights.hidden, first)
+    level = scaled(np.ones(len(labels)), -sites.exponent)[:, None]
+    if weights.hidden_bias is not None:
+        bias = whole(weights.hidden_bias, first)
+        hidden = np.concatenate([hidden, bias[:, None]], axis=1)
+    else:
+        level = level[:, :0]
+    output = whole(weights.output, second)
+    power = 1.0 if form.activation.normalised else form.activation.degree
+    # What the outputs of the divided layers are smaller by.
+    down = second + power * first - form.exponent
+    constants = scaled(form.levels(sites.exponent), -down)
     with jax.enable_x64(True):
-        arrays = in_double(weights)
+        arrays = [jax.device_put(a) for a in (hidden, output, np.asarray(weights.mask))]
+        arrays = Weights(arrays[0], arrays[1], None, None, arrays[2])
 
     def forward(
         points: Float[np.ndarray, "point feature"], rows: Int[np.ndarray, " point"]
     ) -> Float[np.ndarray, " point"]:
-        # All points, or powers of two, so that few heights are compiled.
-        height, padded = len(labels), points
-        if len(points) != height:
-            height = 1 << max(len(points) - 1, 0).bit_length()
-            padded = np.zeros((height, points.shape[1]))
-            padded[: len(points)] = points
-        names = np.resize(labels[rows] if len(rows) else labels[:1], height)
-        with jax.enable_x64(True):
-            found = _margins(arrays, activation, normalise, readout, padded, names)
-            return np.asarray(found)[: len(points)]
+        found = np.empty(len(points))
+        for where, index in blocks(len(points)):
+            row = rows[index]
+            inputs = np.concatenate([points[index], level[row]], axis=1)
+            with jax.enable_x64(True):
+                block = _margins(
+                    arrays,
+                    form.activation,
+                    form.scaled_constant,
+                    readout,
+                    inputs,
+                    constants[row],
+                    labels[row],
+                )
+                found[where] = np.asarray(block)[: where.stop - where.start]
+        return found
 
     return forward
 
@@ -130,15 +154,17 @@ class Ends:
         self.witness[chosen] = reached[sequence]
         self.source[chosen] = source[sequence]
 
-    def _inside(self, points: np.ndarray) -> np.ndarray:
-        return points if self._box is None else np.clip(points, *self._box)
+    def _inside(self, points: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        if self._box is None:
+            return points
+        return np.clip(points, self._box[0][rows], self._box[1][rows])
 
     def _confirm(
         self, steps: np.ndarray, rows: np.ndarray, coarse: bool
     ) -> tuple[np.ndarray, np.ndarray]:
         """Points that the real forward pass finds broken, and their distances."""
         clean = self._points[rows]
-        reached = self._inside(clean + steps)
+        reached = self._inside(clean + steps, rows)
         good = self._wrong(self._forward(reached, rows))
         sizes = np.where(good, 0.0, np.inf)
         if coarse:
@@ -147,7 +173,8 @@ class Ends:
         for nudge in _NUDGES:
             if not len(waiting):
                 break
-            trial = self._inside(clean[waiting] + (1 + nudge) * steps[waiting])
+            trial = clean[waiting] + (1 + nudge) * steps[waiting]
+            trial = self._inside(trial, rows[waiting])
             good = self._wrong(self._forward(trial, rows[waiting]))
             done = waiting[good]
             reached[done], sizes[done] = trial[good], 0.0
@@ -173,23 +200,3 @@ class Ends:
             wrong = self._wrong(self._forward(start + middle[:, None] * step, rows))
             low, high = np.where(wrong, low, middle), np.where(wrong, middle, high)
         reached[done] = start + high[:, None] * step
-
-    def fall_back(self, places: Float[np.ndarray, "place feature"]) -> None:
-        """For points without a witness: the places, and their rays from the origin."""
-        if np.isfinite(self.upper).all():
-            return
-        found = self.witness[np.isfinite(self.upper) & ~self.broken]
-        places = np.concatenate([places, found])
-        rows, steps = [], []
-        for row in np.flatnonzero(np.isinf(self.upper)):
-            squares = (places**2).sum(1)
-            scale = places @ self._points[row] / np.where(squares > 0, squares, 1.0)
-            trial = np.concatenate([places, np.maximum(scale, 0)[:, None] * places])
-            trial = self._inside(trial)
-            wrong = self._wrong(self._forward(trial, np.full(len(trial), row)))
-            if wrong.any():
-                there = trial[wrong] - self._points[row]
-                rows.append(row)
-                steps.append(there[np.argmin(lengths(there, self._order))])
-        if rows:
-            self.offer(np.array(rows), np.stack(steps), "broken anchor", coarse=True)

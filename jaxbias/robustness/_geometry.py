@@ -1,12 +1,13 @@
-"""Norms, projections and line searches of the attack, on rows of scores."""
+"""Norms, projections and line searches of the attack, on blocks of points."""
 
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int, Shaped
+from jaxtyping import Array, Bool, Float
 
 from jaxbias.networks.activations import Activation
+from jaxbias.robustness._boxes import filled_size
 from jaxbias.robustness._surrogate import margin
 
 # JAX arrays inside the program, NumPy arrays around it.
@@ -15,53 +16,45 @@ EXACT = jax.lax.Precision.HIGHEST
 
 
 class Problem(NamedTuple):
-    """One scalar network in normal form, and the points to attack, as arrays.
+    """Scalar networks in normal form that must stay positive at a block of points.
 
-    Anchors are scores of other points, ``reach`` their distances from each point,
-    infinite for scores that no point need have. The first switches every neuron on.
-    In l_2 a perturbation is a combination of the neurons' rows and of one ray a point,
-    to an anchor; in l_inf it is itself, and needs the rows and the places.
+    In l_2 the features may be coordinates in the span of the rows.
+
+    Attributes:
+        rows: shared by all points.
+        amplitudes: times the label, or of one class against another.
+        scores: at the points.
+        constants: the constant at each point.
+        low: lowest steps of a box; None without one.
+        high: highest ones.
+        directions: along which anchors lie, of length 1 in the attack's norm.
+        neurons: which neuron each of them belongs to.
+        places: steps to further anchors.
     """
 
     rows: Float[Numbers, "neuron feature"]
-    gram: Float[Numbers, "neuron neuron"]
-    amplitudes: Float[Numbers, " neuron"]
+    amplitudes: Float[Numbers, "point neuron"]
     scores: Float[Numbers, "point neuron"]
     constants: Float[Numbers, " point"]
-    signs: Shaped[Numbers, " point"]
-    anchors: Float[Numbers, "anchor neuron"]
-    reach: Float[Numbers, "point anchor"]
-    points: Float[Numbers, "point feature"]
-    places: Float[Numbers, "anchor feature"]
-    ray: Float[Numbers, "point neuron"]
-    ray_square: Float[Numbers, " point"]
+    low: Float[Numbers, "point feature"] | None
+    high: Float[Numbers, "point feature"] | None
+    directions: Float[Numbers, "direction feature"]
+    neurons: Any
+    places: Float[Numbers, "point place feature"]
 
 
 class Found(NamedTuple):
-    """Each point's perturbation, whether it breaks it, its start and its ray's anchor.
+    """Steps of every point, whether they break it, and their starts."""
 
-    In l_2 the coordinates are on the neurons' rows and, the last one, on the ray.
-    """
-
-    coordinates: Float[Numbers, "point coordinate"]
-    flipped: Bool[Numbers, " point"]
-    start: Int[Numbers, " point"]
-    anchor: Int[Numbers, " point"]
-
-
-def along(problem: Problem, anchor: Array) -> Problem:
-    """The problem with its rays towards the given anchor of each point."""
-    reach = jnp.take_along_axis(problem.reach, anchor[:, None], axis=1)[:, 0]
-    # Where no anchor is broken the ray leads to no place, and is not used.
-    reach = jnp.where(jnp.isfinite(reach), reach, jnp.zeros_like(reach))
-    ray = problem.anchors[anchor] - problem.scores
-    return problem._replace(ray=ray, ray_square=reach**2)
+    steps: Float[Numbers, "kept point feature"]
+    flipped: Bool[Numbers, "kept point"]
+    start: Any
 
 
 def repeat(problem: Problem, copies: int) -> Problem:
     """The same points several times, one block of rows a copy."""
-    names = ("scores", "constants", "signs", "ray", "ray_square")
-    tile = lambda a: jnp.tile(a, (copies,) + (1,) * (a.ndim - 1))
+    names = ("amplitudes", "scores", "constants", "low", "high")
+    tile = lambda a: None if a is None else jnp.tile(a, (copies,) + (1,) * (a.ndim - 1))
     return problem._replace(**{name: tile(getattr(problem, name)) for name in names})
 
 
@@ -71,30 +64,60 @@ def divide(numerator: Array, denominator: Array) -> Array:
     return jnp.where(denominator > 0, numerator / safe, jnp.zeros_like(numerator))
 
 
+def moved(problem: Problem, steps: Array) -> Array:
+    """What steps add to the scores."""
+    return jnp.matmul(steps, problem.rows.T, precision=EXACT)
+
+
 def project(
-    problem: Problem, order: float | int, slope: Array, target: Array
-) -> tuple[Array, Array]:
-    r"""The shortest perturbation with $\langle slope, \delta\rangle = target$."""
-    if order == 2:
-        image = jnp.matmul(slope, problem.gram, precision=EXACT)
-        step = divide(target, jnp.sum(slope * image, axis=1))[:, None]
-        return jnp.pad(step * slope, ((0, 0), (0, 1))), step * image
-    inputs = jnp.matmul(slope, problem.rows, precision=EXACT)
-    step = divide(target, jnp.sum(jnp.abs(inputs), axis=1))[:, None]
-    coordinates = step * jnp.sign(inputs)
-    return coordinates, jnp.matmul(coordinates, problem.rows.T, precision=EXACT)
-
-
-def length(
-    problem: Problem, order: float | int, coordinates: Array, shift: Array
+    problem: Problem,
+    order: float | int,
+    slope: Array,
+    target: Array,
+    at: Array | None = None,
 ) -> Array:
-    """Norms of perturbations, from coordinates and the scores they add."""
+    r"""The shortest step with $\langle slope, \delta\rangle = target$.
+
+    Inside a box as far as it goes, seen from ``at``.
+    """
+    inputs = jnp.matmul(slope, problem.rows, precision=EXACT)
+    if problem.low is not None and problem.high is not None:
+        low, high = problem.low, problem.high
+        if at is not None:
+            low, high = jnp.minimum(low - at, 0), jnp.maximum(high - at, 0)
+        sign = jnp.sign(inputs) * jnp.where(target < 0, -1.0, 1.0)[:, None]
+        cap = jnp.where(sign > 0, high, -low)
+        size = filled_size(jnp.abs(inputs), cap, jnp.abs(target), order)[:, None]
+        free = size * jnp.abs(inputs) if order == 2 else size
+        return sign * jnp.minimum(free, cap)
+    if order == 2:
+        return divide(target, jnp.sum(inputs**2, axis=1))[:, None] * inputs
+    step = divide(target, jnp.sum(jnp.abs(inputs), axis=1))[:, None]
+    return step * jnp.sign(inputs)
+
+
+def inside(problem: Problem, steps: Array) -> Array:
+    """Steps that stay in the box."""
+    if problem.low is None or problem.high is None:
+        return steps
+    return jnp.clip(steps, problem.low, problem.high)
+
+
+def room(problem: Problem, steps: Array) -> Array:
+    """The largest multiple of each step that is in the box, at least 1."""
+    if problem.low is None or problem.high is None:
+        return jnp.full(steps.shape[:1], jnp.inf, steps.dtype)
+    size = jnp.abs(steps)
+    cap = jnp.where(steps > 0, problem.high, -problem.low)
+    share = jnp.where(size > 0, cap / jnp.where(size > 0, size, 1.0), jnp.inf)
+    return jnp.maximum(jnp.min(share, axis=1), 1.0)
+
+
+def length(order: float | int, steps: Array) -> Array:
+    """Norms of steps."""
     if order != 2:
-        return jnp.max(jnp.abs(coordinates), axis=1)
-    on_rows, on_ray = coordinates[:, :-1], coordinates[:, -1]
-    square = jnp.sum(on_rows * (shift + on_ray[:, None] * problem.ray), axis=1)
-    square = square + on_ray**2 * problem.ray_square
-    return jnp.sqrt(jnp.maximum(square, 0))
+        return jnp.max(jnp.abs(steps), axis=-1)
+    return jnp.sqrt(jnp.sum(steps**2, axis=-1))
 
 
 def cross(
@@ -107,7 +130,6 @@ def cross(
             problem.scores + share[:, None] * shift,
             problem.amplitudes,
             problem.constants,
-            problem.signs,
             activation,
         )
         return value <= 0

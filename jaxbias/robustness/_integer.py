@@ -43,7 +43,7 @@ def solve_all(
     upper_of: Callable[[], Float[np.ndarray, " lane"]],
     offer: Callable[[Int[np.ndarray, " step"], np.ndarray], None],
     budget: Budget,
-    boxes: tuple[np.ndarray, np.ndarray] | None,
+    left_of: Int[np.ndarray, " lane"],
 ) -> tuple[Float[np.ndarray, " lane"], Int[np.ndarray, " lane"]]:
     """Radii of lanes, the most promising ones first, and the nodes they took.
 
@@ -54,19 +54,21 @@ def solve_all(
         upper_of: the shortest confirmed witness of each lane's point, at any time.
         offer: takes lanes and steps that may break them.
         budget: when to stop.
-        boxes: lowest and highest step of each point.
+        left_of: nodes that are left for each lane.
     """
     deadline = time.monotonic() + budget.seconds
     lower, nodes = known.copy(), np.zeros(lanes.count, int)
-    for lane in np.argsort(known):
+    for lane in np.argsort(known, kind="stable"):
         upper = min(upper_of()[lane], reach[lane])
         left = deadline - time.monotonic()
         if known[lane] >= (1 - budget.gap) * upper or left <= 0:
             continue
-        point = lanes.point[lane]
-        box = None if boxes is None else (boxes[0][point], boxes[1][point])
+        box = None
+        if lanes.low is not None and lanes.high is not None:
+            box = lanes.low[lane], lanes.high[lane]
         reach_of = float(upper) * (1 + 1e-9)
-        found = solve(lanes, int(lane), reach_of, float(left), budget.nodes, box)
+        most = int(left_of[lane])
+        found = solve(lanes, int(lane), reach_of, float(left), most, box)
         lower[lane] = max(lower[lane], found.lower)
         nodes[lane] = found.nodes
         if found.step is not None:

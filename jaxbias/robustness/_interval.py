@@ -2,21 +2,24 @@
 
 import math
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from jaxbias._checks import InputError
+from jaxbias.networks.readouts import ProbabilitySum
 from jaxbias.networks.weights import Weights
 from jaxbias.robustness import _integer
+from jaxbias.robustness._blocks import product
 from jaxbias.robustness._branching import Budget, grow
 from jaxbias.robustness._convex import nearest, tangent_sets
-from jaxbias.robustness._ends import Box, Ends, lengths, margins
-from jaxbias.robustness._geometry import Found
+from jaxbias.robustness._ends import Ends, lengths, margins
 from jaxbias.robustness._lanes import Lanes
 from jaxbias.robustness._lower import METHODS, reduced, root_bounds
-from jaxbias.robustness._problems import Prepared
+from jaxbias.robustness._normal_form import Sites, plain, scaled
+from jaxbias.robustness._problems import Attacked, Box, Tried
 from jaxbias.robustness._radius import TIES, Radius
 from jaxbias.robustness._reading import Reading, combine, problems, undecided
 from jaxbias.robustness._relaxations import closed_bounds
@@ -34,6 +37,8 @@ _FAR = 4.0
 _SETTLED = 1.001
 _BEYOND = 1e-14
 _CONVEX = METHODS.index("convex relaxation")
+# Features of the largest convex projections that every effort can afford.
+_SMALL, _SMALL_BOXED = 24, 64
 
 
 @dataclass(frozen=True)
@@ -49,14 +54,18 @@ class Options:
 
 @dataclass(frozen=True)
 class Case:
-    """One network and its points, ready for the attack."""
+    """One network and its points, in their own units of length, ready for the attack.
+
+    The box is one of steps.
+    """
 
     reading: Reading
-    points: Float[np.ndarray, "sample feature"]
+    sites: Sites
     labels: Int[np.ndarray, " sample"]
-    prepared: Prepared
+    attacked: Attacked
     ends: Ends
     box: Box | None
+    centres: Float[np.ndarray, "cluster feature"] | None
 
 
 def open_case(
@@ -64,34 +73,46 @@ def open_case(
     reading: Reading,
     points: Float[np.ndarray, "sample feature"],
     labels: Int[np.ndarray, " sample"],
-    prepared: Prepared,
-    box: Box | None,
+    attacked: Attacked,
+    box: tuple[np.ndarray, np.ndarray] | None,
+    centres: np.ndarray | None,
     options: Options,
 ) -> Case:
     """A case whose clean points have been looked at."""
     form = reading.form
-    forward = margins(
-        weights, form.activation, form.scaled_constant, reading.readout, labels
-    )
-    ends = Ends(points, forward, options.order, options.tie, box)
-    return Case(reading, points, labels, prepared, ends, box)
+    # Where outputs may not be divided, nothing is.
+    divided = not isinstance(reading.readout, ProbabilitySum)
+    sites = form.sites(points) if divided else plain(points)
+    forward = margins(weights, form, reading.readout, sites, labels)
+    places = steps = None
+    if box is not None:
+        down = -sites.exponent[:, None]
+        places = tuple(scaled(end[None], down) for end in box)
+        steps = tuple(end - sites.inputs for end in places)
+    ends = Ends(sites.inputs, forward, options.order, options.tie, places)
+    return Case(reading, sites, labels, attacked, ends, steps, centres)
 
 
-def close(case: Case, found: Found, options: Options) -> Radius:
-    """The radius of every point of a case from what the attack found."""
-    ends = case.ends
-    _take(case, found, options)
+def close(case: Case, tried: Iterable[Tried], options: Options) -> Radius:
+    """The radius of every point of a case from what the attack tries."""
+    ends, points = case.ends, case.sites.inputs
+    kept = [_take(case, one, options) for one in tried]
+    everyone = np.arange(len(points))
     # Without biases every output is 0 there, a tie.
-    ends.offer(np.arange(len(case.points)), -case.points, "origin")
-    ends.fall_back(case.prepared.places)
-    count = len(case.points)
+    ends.offer(everyone, -points, "origin")
+    if case.centres is not None:
+        _visit(case, case.centres)
+    count = len(points)
     lower, nodes = np.zeros(count), np.zeros(count, int)
     below = np.full(count, "none", dtype=object)
     rows = np.flatnonzero(~ends.broken)
     activation = case.reading.form.activation
     wanted = options.effort != "attack"
-    if wanted and has_certificate(activation) and len(rows):
-        lower[rows], below[rows], nodes[rows] = _certify(case, rows, options)
+    if has_certificate(activation) and len(rows):
+        lanes = _Lanes(case, rows, options)
+        lanes.improve(kept)
+        if wanted:
+            lower[rows], below[rows], nodes[rows] = _certify(case, lanes, options)
     if options.effort == "exact":
         gap = np.full(count, options.budget.gap)
         gap[below == "MILP"] = max(options.budget.gap, _integer.LEAST_GAP)
@@ -104,10 +125,11 @@ def close(case: Case, found: Found, options: Options) -> Radius:
         status += f"; lower end 0: no certificate for {type(activation).__name__}"
     status[ends.broken] = "broken when clean"
     method = np.array([f"{a} / {b}" for a, b in zip(below, ends.source, strict=True)])
+    up = case.sites.exponent
     return Radius(
-        lower=lower,
-        upper=ends.upper,
-        witness=ends.witness,
+        lower=scaled(lower, up),
+        upper=scaled(ends.upper, up),
+        witness=scaled(ends.witness, up[:, None]),
         order=options.order,
         readout=case.reading.readout.name,
         tie=TIES[options.tie],
@@ -117,30 +139,25 @@ def close(case: Case, found: Found, options: Options) -> Radius:
     )
 
 
-def _take(case: Case, found: Found, options: Options) -> None:
-    """Offer the attack's perturbations, mapped back to the inputs."""
-    prepared = case.prepared
+def _take(case: Case, tried: Tried, options: Options) -> tuple[np.ndarray, np.ndarray]:
+    """Offer the steps of a block; all of them, with their points, for a second look."""
     names = np.array(
-        [f"minimum norm from {n}" for n in (*NAMES, *["anchor"] * options.search.picks)]
+        [
+            f"minimum norm from {n}"
+            for n in (*NAMES, *["tangent"] * options.search.picks)
+        ]
     )
-    for coordinates, flipped, start, anchor, slots in zip(
-        *found, prepared.slots, strict=True
-    ):
-        _, first = np.unique(slots, return_index=True)
-        first = first[flipped[first]]
-        rows, steps = slots[first], coordinates[first]
-        if not math.isinf(options.order):
-            # The first anchor stands for no place; nothing lies along its ray.
-            place, along = np.maximum(anchor[first] - 1, 0), steps[:, -1:]
-            steps = steps[:, :-1] @ prepared.rows
-            bent = np.flatnonzero(along)
-            ray = prepared.places[place[bent]] - case.points[rows[bent]]
-            steps[bent] += along[bent] * ray
-        source = names[start[first]]
-        form = case.reading.form
-        if len(prepared.rows) < len(form.rows):
+    form = case.reading.form
+    every, rows_of = [], []
+    for steps, flipped, start in zip(*tried.found, strict=True):
+        rows, steps, source = tried.lane[flipped], steps[flipped], names[start[flipped]]
+        if not len(rows):
+            continue
+        every.append(steps)
+        rows_of.append(rows)
+        if len(case.attacked.reading.form.rows) < len(form.rows) and case.box is None:
             # Labels are signs: only networks with one output are thinned.
-            better, clean = steps, (case.points[rows], case.labels[rows])
+            better, clean = steps, (case.sites.take(rows), case.labels[rows])
             for _ in range(1 if form.activation.degree == 1 else 2):
                 better = relinearised(form, *clean, better, options.order)
             # Half of those on the tangent itself would round to the wrong side.
@@ -149,81 +166,176 @@ def _take(case: Case, found: Found, options: Options) -> None:
             astray = _SETTLED * lengths(steps, options.order) < case.ends.upper[rows]
             rows, steps, source = rows[astray], steps[astray], source[astray]
         case.ends.offer(rows, steps, source)
+    none = np.zeros((0, case.sites.inputs.shape[1]))
+    return (
+        np.concatenate([np.zeros(0, int), *rows_of]),
+        np.concatenate([none, *every]),
+    )
+
+
+def _visit(case: Case, places: np.ndarray) -> None:
+    """For points without a witness: the places, and their rays from the origin."""
+    ends, sites = case.ends, case.sites
+    for centre in places:
+        rows = np.flatnonzero(np.isinf(ends.upper))
+        if not len(rows):
+            return
+        place = scaled(centre[None], -sites.exponent[rows, None])
+        square = (place**2).sum(1)
+        scale = (place * sites.inputs[rows]).sum(1) / np.where(square > 0, square, 1.0)
+        for size in (np.ones(len(rows)), np.maximum(scale, 0)):
+            steps = size[:, None] * place - sites.inputs[rows]
+            ends.offer(rows, steps, "broken anchor", coarse=True)
+
+
+class _Lanes:
+    """The scalar problems of the points that are right, and smaller ones below them."""
+
+    def __init__(self, case: Case, rows: np.ndarray, options: Options):
+        self.case, self.rows, self.options = case, rows, options
+        form, order = case.reading.form, options.order
+        self.sites = case.sites.take(rows)
+        self.full = problems(case.reading, self.sites, case.labels[rows])
+        if case.box is not None:
+            low, high = (end[rows][self.full.point] for end in case.box)
+            self.full = replace(self.full, low=low, high=high)
+        points = self.sites.inputs
+        sizes = np.sqrt((points**2).sum(1)) if order == 2 else np.abs(points).max(1)
+        offsets = np.abs(scaled(form.offsets[None], -self.sites.exponent[:, None]))
+        self._far = _FAR * (sizes + offsets.max(1, initial=0.0) + 1.0)
+        self.reach = self.reach_now()
+        self.parts = reduced(form, self.full, self.reach, order, _COST)
+
+    def reach_now(self) -> np.ndarray:
+        """How far each lane has to look."""
+        upper = self.case.ends.upper[self.rows]
+        return np.where(np.isfinite(upper), upper * (1 + 1e-9), self._far)[
+            self.full.point
+        ]
+
+    def offer(self, small: Lanes, source: str):
+        """What takes steps of lanes for their points."""
+
+        def take(index: np.ndarray, steps: np.ndarray) -> None:
+            rows = self.rows[small.point[index]]
+            self.case.ends.offer(rows, small.lift(steps), source)
+
+        return take
+
+    def inner(self, small: Lanes, steps: np.ndarray) -> np.ndarray:
+        """Steps of the lanes' points in their features."""
+        return steps if small.basis is None else product(steps, small.basis.T)
+
+    def improve(self, kept: list[tuple[np.ndarray, np.ndarray]]) -> None:
+        """Project onto convex sets of broken points, where projections are small."""
+        most = _SMALL if self.case.box is None else _SMALL_BOXED
+        for index, small in self.parts:
+            if small.rows.shape[1] <= most:
+                self.polish(index, small)
+                for rows, steps in self._spread(kept):
+                    self._follow(index, small, rows, steps)
+
+    def polish(self, index: np.ndarray, small: Lanes) -> None:
+        """Relinearise at the witnesses: the set of broken points of each holds it."""
+        order, ends = self.options.order, self.case.ends
+        steps = (ends.witness - self.case.sites.inputs)[self.rows][small.point]
+        reach = self.reach[index]
+        found = descend(small, self.inner(small, steps), reach, order, 3)
+        everyone = np.arange(small.count)
+        self.offer(small, "relinearised witness")(everyone, found.step)
+        all_on = np.broadcast_to(np.maximum(small.scores, 0) + 1.0, small.scores.shape)
+        found = nearest(small, tangent_sets(small, all_on), reach, order)
+        found = descend(small, found.step, reach, order, 2)
+        self.offer(small, "all opposing on")(everyone, found.step)
+
+    def _spread(self, kept):
+        """The tried steps, one for each point at a time."""
+        rows = np.concatenate([one for one, _ in kept])
+        steps = np.concatenate([one for _, one in kept])
+        order = np.argsort(rows, kind="stable")
+        rows, steps = rows[order], steps[order]
+        first = np.searchsorted(rows, rows)
+        turn = np.arange(len(rows)) - first
+        for each in range(turn.max(initial=-1) + 1):
+            yield rows[turn == each], steps[turn == each]
+
+    def _follow(self, index, small, rows, steps) -> None:
+        """Relinearise at steps, in all lanes of their points."""
+        place = np.full(len(self.case.labels), -1)
+        place[rows] = np.arange(len(rows))
+        number = place[self.rows[small.point]]
+        some = np.flatnonzero(number >= 0)
+        if not len(some):
+            return
+        part, begin = small.take(some), steps[number[some]]
+        reach = self.reach[index][some]
+        found = descend(part, self.inner(part, begin), reach, self.options.order, 3)
+        self.offer(part, "relinearised step")(np.arange(part.count), found.step)
 
 
 def _certify(
-    case: Case, rows: np.ndarray, options: Options
+    case: Case, lanes: _Lanes, options: Options
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Lower ends of these points, what proves them, and nodes used."""
-    ends, form, order = case.ends, case.reading.form, options.order
-    points, labels = case.points[rows], case.labels[rows]
-    lanes = problems(case.reading, points, labels)
-    sizes = np.sqrt((points**2).sum(1)) if order == 2 else np.abs(points).max(1)
-    far = _FAR * (sizes + np.abs(form.offsets).max(initial=0.0) + 1e-300)
-
-    def reach_of() -> np.ndarray:
-        upper = ends.upper[rows]
-        reach = np.where(np.isfinite(upper), upper * (1 + 1e-9), far)
-        return reach[lanes.point]
-
-    reach = reach_of()
-    root = root_bounds(form, lanes, points, order)
-    small = reduced(form, lanes, reach, order, _COST)
-    bounds = np.concatenate([root[None], closed_bounds(small, root, reach, order)])
-    lower, method = bounds.max(0), bounds.argmax(0)
-    nodes = np.zeros(lanes.count, int)
+    form, order, full = case.reading.form, options.order, lanes.full
+    reach = lanes.reach_now()
+    root = root_bounds(form, full, lanes.sites, order)
+    lower, method = root.copy(), np.zeros(full.count, int)
+    for index, small in lanes.parts:
+        bounds = closed_bounds(small, root[index], reach[index], order)
+        bounds = np.concatenate([root[index][None], bounds])
+        lower[index], method[index] = bounds.max(0), bounds.argmax(0)
+    nodes = np.zeros(full.count, int)
     if options.effort != "bounds":
-        fresh, began = np.ones(lanes.count, bool), time.monotonic()
+        fresh, began = np.ones(full.count, bool), time.monotonic()
         # One own class before the others: each alone may rule a rival out.
         for leaders in (True, False):
-            enough = (1 - options.budget.gap) * reach_of()
-            wanted = undecided(lanes, lower, enough, leaders)
-            chosen = np.flatnonzero(wanted & fresh)
-            fresh[chosen] = False
-            if len(chosen):
-                spent = np.bincount(lanes.point, nodes).max(initial=0)
-                lower[chosen], method[chosen], nodes[chosen] = _refine(
-                    case,
-                    rows,
-                    lanes.take(chosen),
-                    small.take(chosen),
-                    (lower[chosen], method[chosen], reach[chosen]),
-                    replace(options, budget=options.budget.less(int(spent), began)),
-                )
-    radius, decides = combine(lanes, lower)
+            enough = (1 - options.budget.gap) * lanes.reach_now()
+            wanted = undecided(full, lower, enough, leaders) & fresh
+            fresh &= ~wanted
+            spent = np.bincount(full.point, nodes)[full.point].astype(int)
+            for index, small in lanes.parts:
+                inner = np.flatnonzero(wanted[index])
+                chosen = index[inner]
+                if len(chosen):
+                    known = lower[chosen], method[chosen], lanes.reach[chosen]
+                    lower[chosen], method[chosen], nodes[chosen] = _refine(
+                        lanes, chosen, small.take(inner), known, spent[chosen], began
+                    )
+    radius, decides = combine(full, lower)
     names = np.array(METHODS, dtype=object)[method[decides]]
-    total = np.bincount(lanes.point, nodes, minlength=len(rows)).astype(int)
+    total = np.bincount(full.point, nodes, minlength=len(lanes.rows)).astype(int)
     return radius, names, total
 
 
 def _refine(
-    case: Case,
-    rows: np.ndarray,
-    lanes: Lanes,
+    of: _Lanes,
+    index: np.ndarray,
     small: Lanes,
     known: tuple[np.ndarray, np.ndarray, np.ndarray],
-    options: Options,
+    spent: np.ndarray,
+    began: float,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Lower ends of lanes by relaxations and trees, what proves them, and nodes used.
 
     ``known`` are lower ends, their methods and the reach of ``small``.
     """
     lower, method, reach = known
-    order, exact = options.order, options.effort == "exact"
-    nodes = np.zeros(lanes.count, int)
-    upper = lambda: np.minimum(case.ends.upper[rows][lanes.point] * (1 + 1e-9), reach)
-    _polish(case, rows, small, reach, order)
+    order, budget = of.options.order, of.options.budget
+    exact = of.options.effort == "exact"
+    nodes = np.zeros(small.count, int)
+    upper = lambda: np.minimum(of.reach_now()[index], reach)
+    if small.rows.shape[1] > (_SMALL if of.case.box is None else _SMALL_BOXED):
+        of.polish(index, small)
     # The tree repeats the first round and seldom leaves the others to do.
     solved = relaxed(small, lower, reach, order, *([1] if exact else []))
     method = np.where(solved.lower > lower, _CONVEX, method)
     lower = solved.lower
     found = descend(small, solved.step, reach, order)
-    _offering(case, rows, small, "relaxation")(np.arange(small.count), found.step)
+    of.offer(small, "relaxation")(np.arange(small.count), found.step)
     if exact:
-        lower, method, nodes = _exact(
-            case, rows, lanes, lower, method, upper(), options
-        )
-        open_ = lower < (1 - 2 * max(options.budget.gap, _integer.LEAST_GAP)) * upper()
+        lower, method, nodes = _exact(of, index, lower, method, upper(), spent, began)
+        open_ = lower < (1 - 2 * max(budget.gap, _integer.LEAST_GAP)) * upper()
         left = np.flatnonzero(open_)
         if len(left):
             again = relaxed(small.take(left), lower[left], upper()[left], order)
@@ -232,49 +344,21 @@ def _refine(
     return lower, method, nodes
 
 
-def _offering(case: Case, rows: np.ndarray, small: Lanes, source: str):
-    def offer(index: np.ndarray, steps: np.ndarray) -> None:
-        case.ends.offer(rows[small.point[index]], small.lift(steps), source)
-
-    return offer
-
-
-def _polish(
-    case: Case,
-    rows: np.ndarray,
-    small: Lanes,
-    reach: np.ndarray,
-    order: float | int,
-) -> None:
-    """Relinearise at the witnesses: the set of broken points of each holds it."""
-    steps = (case.ends.witness - case.points)[rows][small.point]
-    inside = steps if small.basis is None else steps @ small.basis.T
-    found = descend(small, inside, reach, order, 3)
-    _offering(case, rows, small, "relinearised witness")(
-        np.arange(small.count), found.step
-    )
-    all_on = np.broadcast_to(np.maximum(small.scores, 0) + 1.0, small.scores.shape)
-    found = nearest(small, tangent_sets(small, all_on), reach, order)
-    found = descend(small, found.step, reach, order, 2)
-    _offering(case, rows, small, "all opposing on")(np.arange(small.count), found.step)
-
-
 def _exact(
-    case: Case,
-    rows: np.ndarray,
-    lanes: Lanes,
+    of: _Lanes,
+    index: np.ndarray,
     lower: np.ndarray,
     method: np.ndarray,
     reach: np.ndarray,
-    options: Options,
+    spent: np.ndarray,
+    began: float,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    ends, form, order = case.ends, case.reading.form, options.order
-    budget = options.budget
+    options, ends = of.options, of.case.ends
+    order, budget = options.order, options.budget
+    full = of.full.take(index)
     # Merging would take a strictly negative function for one that is 0.
     cost = -1.0 if options.tie == "<" else budget.gap / 10
-    small = reduced(form, lanes, reach, order, cost)
-    upper_of = lambda: ends.upper[rows][small.point]
-    profile = lanes.profile
+    profile = full.profile
     linear = profile.power == 1 and not profile.exponential
     fits = math.isinf(order) and linear and options.tie == "<="
     if budget.solver == "milp" and not fits:
@@ -283,20 +367,21 @@ def _exact(
             "it solves l_inf radii of ReLU networks, with ties broken",
             "Budget(solver='auto')",
         )
-    if fits and budget.solver != "tree":
-        name = "MILP"
-        offer = _offering(case, rows, small, name)
-        box = None
-        if case.box is not None:
-            box = (case.box[0] - case.points[rows], case.box[1] - case.points[rows])
-        solved, nodes = _integer.solve_all(
-            small, lower, reach, upper_of, offer, budget, box
-        )
-    else:
-        name = "branch and bound"
-        offer = _offering(case, rows, small, name)
-        solved, nodes = grow(
-            small, lower, reach, upper_of, offer, order, budget, options.tie
-        )
-    method = np.where(solved > lower, METHODS.index(name), method)
-    return solved, method, nodes
+    lower, method, nodes = lower.copy(), method.copy(), np.zeros(len(index), int)
+    milp = fits and budget.solver != "tree"
+    name = "MILP" if milp else "branch and bound"
+    for inner, small in reduced(of.case.reading.form, full, reach, order, cost):
+        upper_of = lambda small=small: ends.upper[of.rows][small.point]
+        offer = of.offer(small, name)
+        # What is left of the nodes, one at least, and of the time.
+        left = budget.less(0, began)
+        some = np.maximum(budget.nodes - spent[inner], 1)
+        known = lower[inner], reach[inner], upper_of, offer
+        if milp:
+            solved, nodes[inner] = _integer.solve_all(small, *known, left, some)
+        else:
+            solved, nodes[inner] = grow(small, *known, order, left, some, options.tie)
+        better = solved > lower[inner]
+        method[inner] = np.where(better, METHODS.index(name), method[inner])
+        lower[inner] = solved
+    return lower, method, nodes

@@ -13,7 +13,8 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from jaxbias.networks.activations import LeakyReLU
-from jaxbias.robustness._normal_form import NormalForm
+from jaxbias.robustness._blocks import product
+from jaxbias.robustness._normal_form import Kin, NormalForm, Sites, plain
 from jaxbias.robustness._profile import Profile
 
 
@@ -23,7 +24,7 @@ class Lanes:
 
     Attributes:
         rows: $u_j$.
-        offsets: $b_j$; the scores are $\langle x_0, u_j\rangle + b_j$.
+        offsets: $b_j$ in the unit of the inputs; they only say who may be merged.
         scale: $\kappa_j$ of an exponential profile, else ones.
         profile: $\psi$.
         plus: $c^+$.
@@ -38,6 +39,11 @@ class Lanes:
         price: what standing for a group of neurons may take off the function, where the
             score is within ``spread`` of the kink (at p > 1: or above); 0 without.
         spread: how far the group's scores are apart at most; 0 without.
+        kin: which neurons are alike, where lanes have the same amplitudes up to a
+            sign; else None.
+        exponent: binary exponent of the unit of length of each lane.
+        low: lowest steps that a box allows, None without a box.
+        high: highest ones.
         basis: the inputs that the features stand for; None where they are inputs.
     """
 
@@ -56,6 +62,10 @@ class Lanes:
     rival: Int[np.ndarray, " lane"]
     price: Float[np.ndarray, "lane neuron"]
     spread: Float[np.ndarray, "lane neuron"]
+    kin: Kin | None
+    exponent: Float[np.ndarray, " lane"]
+    low: Float[np.ndarray, "lane feature"] | None = None
+    high: Float[np.ndarray, "lane feature"] | None = None
     basis: Float[np.ndarray, "feature input"] | None = None
 
     @property
@@ -72,7 +82,8 @@ class Lanes:
     def take(self, index: np.ndarray) -> "Lanes":
         """The lanes of these numbers."""
         names = ("plus", "minus", "scores", "linear", "constant", "sizes")
-        names += ("point", "own", "rival", "price", "spread")
+        names += ("point", "own", "rival", "price", "spread", "exponent")
+        names += () if self.low is None else ("low", "high")
         return replace(self, **{name: getattr(self, name)[index] for name in names})
 
     def charged(
@@ -88,11 +99,11 @@ class Lanes:
 
     def lift(self, steps: Float[np.ndarray, "step feature"]) -> np.ndarray:
         """Steps as changes of the inputs."""
-        return steps if self.basis is None else steps @ self.basis
+        return steps if self.basis is None else product(steps, self.basis)
 
     def values(self, steps: Float[np.ndarray, "lane feature"]) -> np.ndarray:
         """The function of each lane after a step."""
-        active = np.maximum(self.scores + steps @ self.rows.T, 0.0)
+        active = np.maximum(self.scores + product(steps, self.rows.T), 0.0)
         heights = self.profile.value(active, self.scale)
         total = ((self.plus - self.minus) * heights).sum(1)
         return total + (self.linear * steps).sum(1) + self.constant
@@ -100,7 +111,7 @@ class Lanes:
 
 def lanes_of(
     form: NormalForm,
-    points: Float[np.ndarray, "sample feature"],
+    points: Sites | Float[np.ndarray, "sample feature"],
     point: Int[np.ndarray, " lane"],
     own: Int[np.ndarray, " lane"],
     rival: Int[np.ndarray, " lane"] | None,
@@ -109,13 +120,14 @@ def lanes_of(
 
     A constant that grows with the input is left out; see :func:`growing`.
     """
-    activation = form.activation
-    amplitudes, constant = _difference(form, own, rival)
-    scores = form.scores(points)[point]
+    activation, sites = form.activation, plain(points)
+    exponent = sites.exponent[point]
+    amplitudes, constant = difference(form, exponent, own, rival)
+    scores = form.scores(sites)[point]
     linear = np.zeros((len(point), form.rows.shape[1]))
     if isinstance(activation, LeakyReLU):
         # leak c + (1 - leak) relu(c)
-        linear = activation.leak * (amplitudes @ form.rows)
+        linear = activation.leak * product(amplitudes, form.rows)
         at = activation.leak * (amplitudes * scores).sum(1)
         constant, amplitudes = constant + at, (1 - activation.leak) * amplitudes
     if form.scaled_constant:
@@ -130,23 +142,26 @@ def lanes_of(
         scores=scores,
         linear=linear,
         constant=np.asarray(constant, float),
-        sizes=np.sqrt((points**2).sum(1))[point],
+        sizes=np.sqrt((sites.inputs**2).sum(1))[point],
         point=point,
         own=own,
         rival=np.zeros(len(point), int) if rival is None else rival,
         price=np.zeros_like(scores),
         spread=np.zeros_like(scores),
+        kin=form.kin,
+        exponent=exponent,
     )
 
 
-def _difference(
-    form: NormalForm, own: np.ndarray, rival: np.ndarray | None
+def difference(
+    form: NormalForm, exponent: np.ndarray, own: np.ndarray, rival: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Amplitudes and constants, of a label or of one class against another."""
+    levels = form.levels(exponent)
     if rival is None:
-        return own[:, None] * form.amplitudes[None], own * float(form.constant)
-    table = form.amplitudes.T
-    return table[own] - table[rival], form.constant[own] - form.constant[rival]
+        return own[:, None] * form.amplitudes[None], own * levels
+    table, lane = form.amplitudes.T, np.arange(len(own))
+    return table[own] - table[rival], levels[lane, own] - levels[lane, rival]
 
 
 def growing(
@@ -156,8 +171,8 @@ def growing(
     if not form.scaled_constant:
         return np.zeros(lanes.count)
     rival = None if form.classes is None else lanes.rival
-    _, factor = _difference(form, lanes.own, rival)
-    extra = 1.0 if form.augmented else 0.0
+    _, factor = difference(form, lanes.exponent, lanes.own, rival)
+    extra = form.extra(lanes.exponent)
     ends = np.stack([np.maximum(lanes.sizes - reach, 0.0), lanes.sizes + reach])
     low, high = (ends**2 + extra) ** ((form.activation.degree - 1) / 2)
     helps = factor > 0

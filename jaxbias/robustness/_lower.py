@@ -3,10 +3,10 @@
 from dataclasses import replace
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
-from jaxbias.robustness._lanes import Lanes, growing
-from jaxbias.robustness._normal_form import NormalForm
+from jaxbias.robustness._lanes import Lanes, difference, growing
+from jaxbias.robustness._normal_form import NormalForm, Sites, scaled
 from jaxbias.robustness._reduction import reduce
 from jaxbias.robustness._relaxations import NAMES
 from jaxbias.robustness.certificates import root_certificate
@@ -17,7 +17,7 @@ METHODS = ("root certificate", *NAMES, "convex relaxation", "branch and bound", 
 def root_bounds(
     form: NormalForm,
     lanes: Lanes,
-    points: Float[np.ndarray, "sample feature"],
+    points: Sites,
     order: float | int,
 ) -> Float[np.ndarray, " lane"]:
     """The root certificate of every lane, one call for those of equal amplitudes."""
@@ -27,31 +27,33 @@ def root_bounds(
     kinds = np.stack([lanes.own, lanes.rival], axis=1)
     _, kind = np.unique(kinds, axis=0, return_inverse=True)
     kind = kind.reshape(-1)
-    unit = form.constants(points, 1.0)
+    rival = None if form.classes is None else lanes.rival
+    _, constants = difference(form, lanes.exponent, lanes.own, rival)
+    extra = form.extra(lanes.exponent)
+    if form.scaled_constant:
+        square = lanes.sizes**2 + extra
+        constants = constants * square ** ((form.activation.degree - 1) / 2)
+    else:
+        # What a read-out takes off the constant is in the lanes alone.
+        constants = np.minimum(constants, _plain(lanes, form))
     for each in range(kind.max() + 1):
         members = np.flatnonzero(kind == each)
         first, rows = members[0], lanes.point[members]
         if form.classes is None:
             amplitudes = lanes.own[first] * form.amplitudes
-            constant = float(lanes.own[first] * form.constant)
         else:
-            own, rival = lanes.own[first], lanes.rival[first]
-            amplitudes = form.amplitudes[:, own] - form.amplitudes[:, rival]
-            constant = float(form.constant[own] - form.constant[rival])
-        if form.scaled_constant:
-            constants = constant * unit[rows]
-        else:
-            # What a read-out takes off the constant is in the lanes alone.
-            constants = np.minimum(constant * unit[rows], _plain(lanes, form)[members])
+            own, other = lanes.own[first], lanes.rival[first]
+            amplitudes = form.amplitudes[:, own] - form.amplitudes[:, other]
         lower[members] = root_certificate(
             form.rows,
-            form.offsets,
+            scaled(form.offsets[None], -lanes.exponent[members, None]),
             amplitudes,
-            constants,
-            points[rows],
+            constants[members],
+            points.inputs[rows],
             form.activation,
             order,
-            constant_grows=form.scaled_constant and constant != 0,
+            constant_grows=form.scaled_constant and bool(constants[first] != 0),
+            extra=extra[members],
         )
     return lower
 
@@ -70,7 +72,7 @@ def reduced(
     reach: Float[np.ndarray, " lane"],
     order: float | int,
     cost: float,
-) -> Lanes:
+) -> list[tuple[np.ndarray, Lanes]]:
     """Lanes for steps up to the reach, smaller where that is certified."""
     full = replace(lanes, constant=lanes.constant + growing(form, lanes, reach))
     return reduce(full, reach, order, cost)

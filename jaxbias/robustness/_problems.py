@@ -1,6 +1,7 @@
-"""From a network and points to the arrays of the attack."""
+"""From a network and points to the blocks of the attack."""
 
 import math
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -10,28 +11,44 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from jaxbias.networks.activations import Activation
+from jaxbias.robustness._blocks import blocks, product
 from jaxbias.robustness._geometry import Found, Problem
-from jaxbias.robustness._normal_form import NormalForm
+from jaxbias.robustness._lanes import difference
+from jaxbias.robustness._normal_form import NormalForm, Sites, scaled
 from jaxbias.robustness._reading import Reading, opposing
-from jaxbias.robustness._reduction import groups
-from jaxbias.robustness.minimum_norm import Search, attack_many
+from jaxbias.robustness.minimum_norm import Search, attack
 
-_NEURONS, _SAMPLES = 64, 64
-_CHUNK = 64
+# Neurons along whose rows anchors lie.
+_NEURONS = 64
 # What attacks do without: 1 - cosine, and share of all amplitudes.
 _LIKENESS, _NEGLIGIBLE = 1e-4, 1e-9
 
+Box = tuple[Float[np.ndarray, "sample feature"], Float[np.ndarray, "sample feature"]]
 
-class Prepared(NamedTuple):
-    """Scalar problems on a leading axis, the points of their rows, and the anchors.
 
-    The rows are those of the network that is attacked: see :func:`thinned`.
+class Attacked(NamedTuple):
+    """The network that is attacked, see :func:`thinned`, and its coordinates.
+
+    Attributes:
+        reading: its read-out.
+        rows: in coordinates, filled up to few sizes.
+        basis: the inputs that coordinates stand for; None where they are inputs.
+        directions: of length 1 in the attack's norm, along rows.
+        neurons: whose rows they are.
     """
 
-    rows: Float[np.ndarray, "neuron feature"]
-    problem: Problem
-    slots: Int[np.ndarray, "problem point"]
-    places: Float[np.ndarray, "anchor feature"]
+    reading: Reading
+    rows: Float[np.ndarray, "neuron coordinate"]
+    basis: Float[np.ndarray, "coordinate feature"] | None
+    directions: Float[np.ndarray, "direction coordinate"]
+    neurons: Int[np.ndarray, " direction"]
+
+
+class Tried(NamedTuple):
+    """Steps that may break points, of one block."""
+
+    lane: Int[np.ndarray, " lane"]
+    found: Found
 
 
 def thinned(form: NormalForm, size: int | None = None) -> NormalForm:
@@ -43,9 +60,9 @@ def thinned(form: NormalForm, size: int | None = None) -> NormalForm:
         form: the network; one with several outputs is returned as it is.
         size: how many neurons to return, idle ones included.
     """
-    if form.classes is not None:
+    if form.kin is None:
         return form
-    group = groups(form.rows, form.offsets, form.amplitudes, _LIKENESS)
+    group = form.kin.group(_LIKENESS)
     total = np.abs(form.amplitudes)
     member = np.zeros((group.max() + 1, len(group)))
     member[group, np.arange(len(group))] = total
@@ -55,7 +72,8 @@ def thinned(form: NormalForm, size: int | None = None) -> NormalForm:
     member, mass = member[keep], mass[keep]
     mean = member / np.where(mass > 0, mass, 1.0)[:, None]
     rows, offsets = mean @ form.rows, mean @ form.offsets
-    length = np.sqrt((rows**2).sum(1) + offsets**2)
+    length = np.sqrt((rows**2).sum(1))
+    # A neuron that reads no input has no length.
     safe = np.where(length > 0, length, 1.0)
     signs = np.sign(mean @ np.sign(form.amplitudes))
     idle = 0 if size is None else size - len(mass)
@@ -63,157 +81,129 @@ def thinned(form: NormalForm, size: int | None = None) -> NormalForm:
         form,
         rows=np.pad(rows / safe[:, None], ((0, idle), (0, 0))),
         offsets=np.pad(offsets / safe, (0, idle)),
-        amplitudes=np.pad(signs * mass * length**form.activation.degree, (0, idle)),
+        amplitudes=np.pad(signs * mass * safe**form.activation.degree, (0, idle)),
     )
 
 
-def prepare(
-    reading: Reading,
-    points: Float[np.ndarray, "sample feature"],
+def attacked(
+    read: Reading, order: float | int, boxed: bool, size: int | None = None
+) -> Attacked:
+    """The network that stands for one in attacks, and coordinates of its steps."""
+    read = replace(read, form=thinned(read.form, size))
+    form = read.form
+    rows, basis = form.rows, None
+    # A box is one of inputs.
+    if not math.isinf(order) and not boxed and len(rows) < rows.shape[1]:
+        basis = np.linalg.qr(rows.T)[0].T
+        rows = rows @ basis.T
+    sizes = np.abs(form.amplitudes).reshape(len(rows), -1).max(1)
+    neurons = np.argsort(-sizes, kind="stable")[:_NEURONS]
+    wide = rounded(len(rows)) - len(rows)
+    deep = rounded(rows.shape[1]) - rows.shape[1]
+    rows = np.pad(rows, ((0, wide), (0, deep)))
+    # Idle neurons have no row to go along.
+    neurons = np.pad(neurons, (0, rounded(len(neurons)) - len(neurons)), mode="edge")
+    directions = rows[neurons]
+    if math.isinf(order):
+        directions = np.sign(directions)
+    return Attacked(read, rows, basis, directions, neurons.astype(np.int32))
+
+
+class Duels(NamedTuple):
+    """The scalar problems of an attack: a point, and one rival of its own class."""
+
+    point: Int[np.ndarray, " duel"]
+    amplitudes: Float[np.ndarray, "duel neuron"]
+    constants: Float[np.ndarray, " duel"]
+
+
+def duels(read: Reading, sites: Sites, labels: Int[np.ndarray, " sample"]) -> Duels:
+    """One for each point and rival; where classes stand for labels, of the leader."""
+    form = read.form
+    point, own, rival = np.arange(len(labels)), labels, None
+    if form.classes is not None:
+        mine, others = opposing(read, labels)
+        with jax.enable_x64(True):
+            scores = jnp.asarray(form.scores(sites))
+            heights = np.asarray(form.activation.value(scores))
+        heights = product(heights, form.amplitudes) + form.constants(sites)
+        leads = np.argmax(np.where(mine, heights, -np.inf), axis=1)
+        point, rival = np.nonzero(others)
+        own = leads[point]
+    some = sites.take(point)
+    amplitudes, levels = difference(form, some.exponent, own, rival)
+    if form.scaled_constant:
+        squares = (some.inputs**2).sum(1) + form.extra(some.exponent)
+        levels = levels * squares ** ((form.activation.degree - 1) / 2)
+    return Duels(point, amplitudes, levels)
+
+
+def tries(
+    network: Attacked,
+    sites: Sites,
     labels: Int[np.ndarray, " sample"],
     centres: Float[np.ndarray, "cluster feature"] | None,
-    order: float | int,
-) -> Prepared:
-    """One problem for a network with one output, else one a pair of classes.
+    box: Box | None,
+    options: tuple[Activation, float, Search],
+) -> Iterator[Tried]:
+    """The attack on every point, block by block; steps are changes of the inputs.
 
-    Where classes stand for labels, a point's own class is the one that leads it.
+    Args:
+        network: what is attacked.
+        sites: the points.
+        labels: of the points.
+        centres: further anchors, in the unit of the inputs.
+        box: lowest and highest steps.
+        options: the activation, the norm, and how hard to try.
     """
-    form = reading.form
-    scores = form.scores(points)
-    places = _places(form, points, centres)
-    scale = math.sqrt(float((places**2).sum(1).mean())) or 1.0
-    # No point need have these scores, which switch every neuron on.
-    all_on = np.full((1, len(form.rows)), scale)
-    anchors = np.concatenate([all_on, form.scores(places)])
-    # Euclidean whatever the order: it only ranks the anchors.
-    squares = (points**2).sum(1)[:, None] + (places**2).sum(1)[None, :]
-    squares -= 2 * points @ places.T
-    reach = np.pad(np.sqrt(np.maximum(squares, 0)), ((0, 0), (1, 0)))
-    reach[:, 0] = np.inf
-    unit = form.constants(points, 1.0)
-    if form.classes is None:
-        slots = np.arange(len(points))[None]
-        amplitudes, signs = form.amplitudes[None], labels[None]
-        constants = float(form.constant) * unit[slots]
-    else:
-        own, rival = opposing(reading, labels)
+    form, wide = network.reading.form, len(network.rows)
+    what = duels(network.reading, sites, labels)
+    scores = form.scores(sites)
+    fill = ((0, 0), (0, wide - scores.shape[1]))
+    deep = network.rows.shape[1]
+    across = lambda a: np.pad(a, [(0, 0)] * (a.ndim - 1) + [(0, deep - a.shape[-1])])
+    for where, index in blocks(len(what.point)):
+        point = what.point[index]
+        problem = Problem(
+            rows=network.rows,
+            amplitudes=np.pad(what.amplitudes[index], fill),
+            scores=np.pad(scores[point], fill),
+            constants=what.constants[index],
+            low=None if box is None else across(box[0][point]),
+            high=None if box is None else across(box[1][point]),
+            directions=network.directions,
+            neurons=network.neurons,
+            places=across(_places(network, sites.take(point), centres)),
+        )
         with jax.enable_x64(True):
-            heights = np.asarray(form.activation.value(jnp.asarray(scores)))
-        heights = heights @ form.amplitudes + unit[:, None] * form.constant
-        leads = np.argmax(np.where(own, heights, -np.inf), axis=1)
-        ours, theirs, slots = _pairs(leads, rival)
-        amplitudes = (form.amplitudes[:, ours] - form.amplitudes[:, theirs]).T
-        signs = np.ones(slots.shape)
-        constants = (form.constant[ours] - form.constant[theirs])[:, None] * unit[slots]
-    spread = lambda array: np.broadcast_to(array, (len(slots), *array.shape))
-    # In l_2 the program never sees the input dimension.
-    features = slice(None) if math.isinf(order) else slice(0)
-    problem = Problem(
-        rows=form.rows[None, :, features],
-        gram=(form.rows @ form.rows.T)[None],
-        amplitudes=amplitudes,
-        scores=scores[slots],
-        constants=constants,
-        signs=signs,
-        anchors=spread(anchors),
-        reach=reach[slots],
-        points=points[slots][..., features],
-        places=spread(places[:, features]),
-        # Chosen inside the program.
-        ray=np.zeros((*slots.shape, len(form.rows))),
-        ray_square=np.zeros(slots.shape),
-    )
-    return Prepared(form.rows, problem, slots, places)
+            found = Found(*map(np.asarray, attack(problem, *options)))
+        if network.basis is None:
+            steps = found.steps[..., : sites.inputs.shape[1]]
+        else:
+            flat = found.steps[..., : len(network.basis)]
+            steps = np.stack([product(one, network.basis) for one in flat])
+        count = where.stop - where.start
+        yield Tried(
+            point[:count],
+            Found(steps[:, :count], found.flipped[:, :count], found.start[:, :count]),
+        )
 
 
 def _places(
-    form: NormalForm, points: np.ndarray, centres: np.ndarray | None
-) -> np.ndarray:
-    """Points where the attack looks for the other class."""
-    scale = math.sqrt(float((points**2).sum(1).mean())) or 1.0
-    sizes = np.abs(form.amplitudes).reshape(len(form.rows), -1)
-    signed = form.amplitudes if form.classes is None else sizes.max(1)
-    top = [np.argsort(-side)[:_NEURONS] for side in (signed, -signed)]
-    neurons = scale * form.rows[np.concatenate(top)]
-    every = max(1, math.ceil(len(points) / _SAMPLES))
-    parts = [neurons, -neurons, points[::every]]
-    return np.concatenate(parts if centres is None else [centres, *parts])
-
-
-def _pairs(own: np.ndarray, rival: np.ndarray):
-    """Every (class, rival) with its points, repeated up to one common number."""
-    present = [(y, np.flatnonzero(own == y)) for y in np.unique(own)]
-    largest = max(len(members) for _, members in present)
-    pairs = [
-        (y, int(other), np.resize(members, largest))
-        for y, members in present
-        for other in np.flatnonzero(rival[members[0]])
-    ]
-    ours, theirs, slots = zip(*pairs, strict=True)
-    return np.array(ours), np.array(theirs), np.stack(slots)
-
-
-def solve(
-    problem: Problem, activation: Activation, order: float | int, search: Search
-) -> Found:
-    """The attack on every problem, in chunks of few compiled sizes, as NumPy arrays."""
-    top = np.maximum(
-        np.abs(problem.amplitudes).max(1), np.abs(problem.constants).max(1)
-    )
-    top = np.where(top > 0, top, 1.0)
-    # Amplitudes of early training, near 1e-14 or below, would underflow to the power p.
-    problem = problem._replace(
-        amplitudes=problem.amplitudes / top[:, None],
-        constants=problem.constants / top[:, None],
-    )
-    count, points, neurons = problem.scores.shape
-    chunk = min(_CHUNK, count)
-    block = None if jax.default_backend() == "cpu" else chunk
-    found = []
-    for start in range(0, count, chunk):
-        lanes = np.minimum(np.arange(start, start + chunk), count - 1)
-        one = lambda array, lanes=lanes: np.asarray(
-            array if len(array) < count else array[lanes], float
-        )
-        part = _padded(Problem(*map(one, problem)))
-        with jax.enable_x64(True):
-            done = attack_many(part, activation, order, search, block)
-            found.append(Found(*map(np.asarray, done)))
-    coordinates, *rest = (np.concatenate(field) for field in zip(*found, strict=True))
-    if order == 2:
-        # The last coordinate is the ray's.
-        coordinates = np.delete(coordinates, np.s_[neurons:-1], axis=2)
-    fields = (coordinates, *rest)
-    return Found(*(field[:count, :points] for field in fields))
-
-
-def _padded(problem: Problem) -> Problem:
-    """Few sizes, since each is a program of its own, for the same answers.
-
-    Points are repeated; added neurons have no weight, and added anchors are the first
-    one again, which no ray leads to.
-    """
-    _, points, neurons = problem.scores.shape
-    anchors = problem.anchors.shape[1]
-    point = np.minimum(np.arange(rounded(points)), points - 1)
-    anchor = np.arange(rounded(anchors))
-    anchor = np.where(anchor < anchors, anchor, 0)
-    wide = (0, rounded(neurons) - neurons)
-    across = ((0, 0), (0, 0), wide)
-    return Problem(
-        rows=np.pad(problem.rows, ((0, 0), wide, (0, 0))),
-        gram=np.pad(problem.gram, ((0, 0), wide, wide)),
-        amplitudes=np.pad(problem.amplitudes, ((0, 0), wide)),
-        scores=np.pad(problem.scores[:, point], across),
-        constants=problem.constants[:, point],
-        signs=problem.signs[:, point],
-        anchors=np.pad(problem.anchors[:, anchor], across),
-        reach=problem.reach[:, point][..., anchor],
-        points=problem.points[:, point],
-        places=problem.places[:, np.maximum(anchor[1:] - 1, 0)],
-        ray=np.pad(problem.ray[:, point], across),
-        ray_square=problem.ray_square[:, point],
-    )
+    network: Attacked, sites: Sites, centres: np.ndarray | None
+) -> Float[np.ndarray, "point place coordinate"]:
+    """Steps to the centres in coordinates, filled up with none."""
+    features = sites.inputs.shape[1]
+    inner = features if network.basis is None else len(network.basis)
+    if centres is None:
+        return np.zeros((len(sites.inputs), 1, inner))
+    found = np.zeros((len(sites.inputs), rounded(len(centres)), inner))
+    for number, centre in enumerate(centres):
+        steps = scaled(centre[None], -sites.exponent[:, None]) - sites.inputs
+        if network.basis is not None:
+            steps = product(steps, network.basis.T)
+        found[:, number] = steps
+    return found
 
 
 def rounded(size: int) -> int:

@@ -10,7 +10,8 @@ $s > 0$, where it is smooth for every power.
 Any slopes $\theta_j$ of lines below $c_j\psi$ bound the distance from below,
 $$\frac{\sum_j (\theta_j z_j + c_j\psi(t_j) - \theta_j t_j) - \gamma}
   {\|\sum_j \theta_j u_j - \beta\|_{q^*}},$$
-with $t_j$ the point where the line touches. The method only chooses the slopes, so
+with $t_j$ the point where the line touches; inside a box by what is left of the
+half-space there (see ``_boxes``). The method only chooses the slopes, so
 that a run that has not converged, or an empty set, still gives a sound number.
 
 All lanes are one compiled program, padded to few sizes. It runs in float64 inside
@@ -26,15 +27,18 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from jaxbias.robustness._blocks import blocks
+from jaxbias.robustness._boxes import shortest
 from jaxbias.robustness._profile import Profile
 
 _STEPS = 60
 _TO_THE_WALL, _LEAST_CENTRING, _MOST_CENTRING = 0.99, 0.02, 0.8
 _CLOSED, _STUCK = 1e-10, 1e-9
 _UNIT = 2.0**-52
-# Lanes, neurons and features of the smallest programs.
-_SMALLEST = (16, 16, 8)
-_MOST_LANES = 256
+# Neurons and features of the smallest programs.
+_SMALLEST = (16, 8)
+# Of the reach: sides of a box that are shorter are widened, which only relaxes it.
+_THIN = 1e-6
 Numbers = Any
 
 
@@ -51,6 +55,8 @@ class ConvexSets(NamedTuple):
         reach: how far the search goes: a bound above it is as good as the reach.
         sizes: lengths of the inputs that the scores are of.
         unit: relative rounding of those scores.
+        low: lowest steps of a box, 0 or less; None without a box.
+        high: highest ones, 0 or more.
     """
 
     rows: Float[Numbers, "neuron feature"]
@@ -62,6 +68,8 @@ class ConvexSets(NamedTuple):
     reach: Float[Numbers, " lane"]
     sizes: Float[Numbers, " lane"]
     unit: Float[Numbers, ""]
+    low: Float[Numbers, "lane feature"] | None = None
+    high: Float[Numbers, "lane feature"] | None = None
 
 
 @dataclass(frozen=True)
@@ -83,14 +91,13 @@ class Projection:
 def project(sets: ConvexSets, profile: Profile, order: float | int) -> Projection:
     """Distances of all lanes, with at most 60 Newton steps each."""
     count, (neurons, features) = len(sets.level), sets.rows.shape
-    height = _padded(min(count, _MOST_LANES), _SMALLEST[0])
     # Neurons without weight and features that no neuron reads change nothing.
-    wide = _padded(neurons, _SMALLEST[1]) - neurons
-    deep = _padded(features, _SMALLEST[2]) - features
+    wide = _padded(neurons, _SMALLEST[0]) - neurons
+    deep = _padded(features, _SMALLEST[1]) - features
     across = ((0, 0), (0, wide))
     parts = []
-    for start in range(0, count, height):
-        index = np.minimum(np.arange(start, start + height), count - 1)
+    side = lambda end, index: np.pad(end[index], ((0, 0), (0, deep)))
+    for _, index in blocks(count):
         with jax.enable_x64(True):
             full = ConvexSets(
                 rows=np.pad(sets.rows, ((0, wide), (0, deep))),
@@ -102,6 +109,8 @@ def project(sets: ConvexSets, profile: Profile, order: float | int) -> Projectio
                 reach=sets.reach[index],
                 sizes=sets.sizes[index],
                 unit=sets.unit,
+                low=None if sets.low is None else side(sets.low, index),
+                high=None if sets.high is None else side(sets.high, index),
             )
             arrays = jax.tree.map(jnp.asarray, full)
             parts.append(jax.tree.map(np.asarray, _project(arrays, profile, order)))
@@ -119,7 +128,8 @@ def _padded(count: int, least: int) -> int:
 @functools.partial(jax.jit, static_argnames=("profile", "order"))
 def _project(sets: ConvexSets, profile: Profile, order: float | int):
     lane = functools.partial(_lane, profile=profile, order=order)
-    shared = ConvexSets(None, None, 0, 0, 0, 0, 0, 0, None)
+    box = None if sets.low is None else 0
+    shared = ConvexSets(None, None, 0, 0, 0, 0, 0, 0, None, box, box)
     return jax.vmap(lane, in_axes=(shared,))(sets)
 
 
@@ -205,6 +215,16 @@ def certificate(
     positive = norm > 0
     distance = above / jnp.where(positive, norm, jnp.ones_like(norm))
     distance = jnp.where(positive, distance * (1 - 8 * _UNIT), jnp.inf)
+    if sets.low is not None and sets.high is not None:
+        # What rounding may have turned counts as free either way.
+        error = slack * bulk
+        cap = jnp.where(direction < 0, sets.high, -sets.low)
+        cap = jnp.where(
+            jnp.abs(direction) <= error, jnp.maximum(sets.high, -sets.low), cap
+        )
+        size = jnp.abs(direction) + error
+        boxed = shortest(size, cap, above, order) * (1 - sets.unit)
+        distance = jnp.maximum(distance, boxed)
     # Not even a number is not above 0.
     return jnp.where((above > 0) & (distance > 0), distance, jnp.zeros_like(above))
 
@@ -222,21 +242,31 @@ def _start(
     reach, used = sets.reach, sets.weights > 0
     features = sets.rows.shape[1]
     lengths = jnp.sqrt(jnp.sum(sets.rows**2, axis=1))
-    s = jnp.maximum(sets.scores, 0) + 0.1 * reach * jnp.maximum(lengths, 1e-3)
+    d = jnp.zeros_like(sets.slope)
+    if sets.low is not None:
+        low, high = _widened(sets)
+        room = jnp.minimum(0.25 * (high - low), 0.05 * reach)
+        d = jnp.clip(d, low + room, high - room)
+    moved = jnp.maximum(sets.scores + sets.rows @ d, 0)
+    s = moved + 0.1 * reach * jnp.maximum(lengths, 1e-3)
     top = jnp.sum(sets.weights * profile.value(s, sets.scale)) + jnp.abs(sets.level)
     top = jnp.maximum(top + reach * jnp.sum(jnp.abs(sets.slope)), 1e-300)
     price = reach * reach if order == 2 else reach
     only = lambda a: jnp.where(used, a, jnp.zeros_like(a))
+    safe = lambda a: jnp.where(used, a, jnp.ones_like(a))
     if order == 2:
-        y, zeta = jnp.zeros_like(sets.slope), jnp.zeros((2, 0), s.dtype)
+        y, zeta = d, jnp.zeros((0, features), s.dtype)
     else:
-        y = jnp.append(jnp.zeros_like(sets.slope), reach)
+        y = jnp.append(d, reach)
         zeta = jnp.full((2, features), 0.5 / features, s.dtype)
+    if sets.low is not None:
+        walls = _walls(sets, y, order)[-2:]
+        zeta = jnp.concatenate([zeta, 0.1 * price / walls])
     path = _Path(
         y=y,
         s=s,
         w=top,
-        nu=only(0.1 * price / (s - sets.scores)),
+        nu=only(0.1 * price / safe(s - sets.scores - sets.rows @ d)),
         omega=only(0.1 * price / s),
         lam=price / top,
         zeta=zeta,
@@ -247,6 +277,34 @@ def _start(
         done=jnp.zeros((), bool),
     )
     return path, top
+
+
+def _widened(sets: ConvexSets) -> tuple[Array, Array]:
+    """The box with an inside, and no further than the search goes."""
+    far, thin = 4 * sets.reach, _THIN * sets.reach
+    low, high = jnp.maximum(sets.low, -far), jnp.minimum(sets.high, far)
+    more = jnp.where(high - low < thin, thin, jnp.zeros_like(low))
+    return low - more, high + more
+
+
+def _signs(sets: ConvexSets, order: float | int) -> tuple[np.ndarray, np.ndarray]:
+    """Of the step and of its length in every wall."""
+    pairs = (order != 2) + (sets.low is not None)
+    length = np.zeros((2 * pairs, 1))
+    length[: 2 * (order != 2)] = 1.0
+    return np.tile([[-1.0], [1.0]], (pairs, 1)), length
+
+
+def _walls(sets: ConvexSets, y: Array, order: float | int) -> Array:
+    """How far a step is from |d| <= t and from the box, one row a side."""
+    features = sets.rows.shape[1]
+    d, rows = y[:features], []
+    if order != 2:
+        rows += [y[-1] - d, y[-1] + d]
+    if sets.low is not None:
+        low, high = _widened(sets)
+        rows += [high - d, d - low]
+    return jnp.stack(rows) if rows else jnp.zeros((0, features), y.dtype)
 
 
 def _newton(
@@ -268,21 +326,21 @@ def _newton(
     products = jnp.sum(nu * a + omega * s) + lam * w
     count = (2 * jnp.sum(used) + 1).astype(s.dtype)
     r_y = nu @ rows - lam * slope
+    b = _walls(sets, y, order)
+    turn, long = _signs(sets, order)
+    products = products + jnp.sum(zeta * b)
+    count = count + len(b) * features
+    ratio = zeta / b
+    across = lambda a: jnp.sum(turn * a, axis=0)
     if free:
-        b = ratio = zeta
-        base, r_y = jnp.eye(len(y), dtype=s.dtype), r_y + y
+        base = jnp.eye(len(y), dtype=s.dtype) + jnp.diag(jnp.sum(ratio, axis=0))
+        r_y = r_y + y - across(zeta)
     else:
-        b = jnp.stack([y[-1] - d, y[-1] + d])
-        products = products + jnp.sum(zeta * b)
-        count = count + 2 * features
-        ratio = zeta / b
-        side = ratio[1] - ratio[0]
-        corner = jnp.sum(ratio)
         base = jnp.pad(jnp.diag(jnp.sum(ratio, axis=0)), ((0, 1), (0, 1)))
-        edge = jnp.append(side, corner / 2)
+        edge = jnp.append(across(long * ratio), jnp.sum(long * ratio) / 2)
         last = jnp.zeros_like(y).at[-1].set(1)
         base = base + edge[:, None] * last[None] + last[:, None] * edge[None]
-        r_y = r_y + jnp.append(zeta[0] - zeta[1], 1 - jnp.sum(zeta))
+        r_y = r_y + jnp.append(-across(zeta), 1 - jnp.sum(long * zeta))
     # From how far the last step went, which needs no second solve.
     centring = jnp.clip((1 - path.share) ** 2, _LEAST_CENTRING, _MOST_CENTRING)
     mu = centring * products / count
@@ -299,8 +357,10 @@ def _newton(
     right_s = nu + omega - lam * grow + to_nu + to_omega
     right_y = -r_y - (to_nu - push * right_s / e) @ rows
     bare = mu / b - zeta
-    if not free:
-        right_y = right_y - jnp.append(bare[0] - bare[1], -jnp.sum(bare))
+    if free:
+        right_y = right_y + across(bare)
+    else:
+        right_y = right_y + jnp.append(across(bare), jnp.sum(long * bare))
     height = jnp.sum(only(sets.weights * profile.value(s, sets.scale)))
     room = sets.level + sets.slope @ d - height - w
     right_l = mu / lam - w - room + jnp.sum(grow * right_s / e)
@@ -317,12 +377,12 @@ def _newton(
     d_w = (mu - lam * w - w * d_lam) / lam
     values = [s, a, nu, omega, jnp.stack([w, lam])]
     changes = [d_s, d_a, d_nu, d_omega, jnp.stack([d_w, d_lam])]
-    d_zeta = zeta
+    d_b = turn * d_y[None, :features]
     if not free:
-        d_b = jnp.stack([d_y[-1] - d_y[:-1], d_y[-1] + d_y[:-1]])
-        d_zeta = bare - ratio * d_b
-        values += [zeta.ravel(), b.ravel()]
-        changes += [d_zeta.ravel(), d_b.ravel()]
+        d_b = d_b + long * d_y[-1]
+    d_zeta = bare - ratio * d_b
+    values += [zeta.ravel(), b.ravel()]
+    changes += [d_zeta.ravel(), d_b.ravel()]
     value, change = jnp.concatenate(values), jnp.concatenate(changes)
     falls = change < 0
     left = -value / jnp.where(falls, change, -jnp.ones_like(change))

@@ -21,7 +21,8 @@ from jaxbias.networks.readouts import (
     SummedLogits,
 )
 from jaxbias.robustness._lanes import Lanes, lanes_of
-from jaxbias.robustness._normal_form import NormalForm
+from jaxbias.robustness._blocks import product
+from jaxbias.robustness._normal_form import NormalForm, Sites
 from jaxbias.robustness._profile import Profile
 
 
@@ -91,14 +92,14 @@ def opposing(
 
 def problems(
     reading: Reading,
-    points: Float[np.ndarray, "sample feature"],
+    points: Sites,
     labels: Int[np.ndarray, " sample"],
 ) -> Lanes:
     """All scalar problems of the points."""
     form, readout = reading.form, reading.readout
     own, rival = opposing(reading, labels)
     if form.classes is None:
-        index = np.arange(len(points))
+        index = np.arange(len(labels))
         return lanes_of(form, points, index, labels, None)
     if isinstance(readout, ProbabilitySum) and _one_neuron_a_class(form):
         return _exponential(form, points, labels, own)
@@ -164,7 +165,7 @@ def _one_neuron_a_class(form: NormalForm) -> bool:
 
 
 def _exponential(
-    form: NormalForm, points: np.ndarray, labels: np.ndarray, own: np.ndarray
+    form: NormalForm, points: Sites, labels: np.ndarray, own: np.ndarray
 ) -> Lanes:
     r"""$\sum_{own} e^{f_j} - \sum_{opp} e^{f_l}$, scaled by the largest of each point.
 
@@ -177,14 +178,14 @@ def _exponential(
     scale = np.where(live, form.amplitudes.max(1), 1.0)
     scores = form.scores(points)
     heights = np.maximum(scores, 0) ** form.activation.degree
-    logits = heights @ form.amplitudes + form.constant
+    logits = product(heights, form.amplitudes) + form.constant
     top = logits.max(1)
     weight = np.exp(form.constant[None] - top[:, None])
     signs = np.where(own, 1.0, -1.0)
     across = (signs * weight)[:, neuron_class] * live
     empty = ~used.any(0)
     constant = (signs * weight)[:, empty].sum(1)
-    count = len(points)
+    count = len(labels)
     return Lanes(
         rows=form.rows,
         offsets=form.offsets,
@@ -195,10 +196,12 @@ def _exponential(
         scores=scores,
         linear=np.zeros((count, form.rows.shape[1])),
         constant=constant,
-        sizes=np.sqrt((points**2).sum(1)),
+        sizes=np.sqrt((points.inputs**2).sum(1)),
         point=np.arange(count),
         own=np.zeros(count, int),
         rival=np.zeros(count, int),
         price=np.zeros_like(scores),
         spread=np.zeros_like(scores),
+        kin=None,
+        exponent=points.exponent,
     )

@@ -22,6 +22,7 @@ from dataclasses import replace
 import numpy as np
 from jaxtyping import Float
 
+from jaxbias.robustness._blocks import product
 from jaxbias.robustness._lanes import Lanes
 from jaxbias.robustness._reduction import dual_lengths
 
@@ -132,8 +133,8 @@ def chord(part: _Part, reach: np.ndarray) -> np.ndarray:
     own = np.einsum("lj,lj->l", lanes.plus, heights) + lanes.constant
     bulk_own = np.einsum("lj,lj->l", steep, np.abs(lanes.scores)) + np.abs(own)
     bulk_own = bulk_own + 2 * np.abs(lanes.constant)
-    tangent = steep @ lanes.rows + lanes.linear
-    bulk_tangent = steep @ part.swing + part.lean
+    tangent = product(steep, lanes.rows) + lanes.linear
+    bulk_tangent = (steep * part.swing).sum(1) + part.lean
 
     def bound(radius: np.ndarray) -> np.ndarray:
         low, high = part.ranges(radius)
@@ -145,8 +146,8 @@ def chord(part: _Part, reach: np.ndarray) -> np.ndarray:
         # An error in a score moves the tangents and the chords by their slopes.
         unsure = np.einsum("lj,lj->l", steep + fall, part.error)
         above = own - top - slack * (bulk_own + top) - unsure
-        norm = dual_lengths(tangent - fall @ lanes.rows, order)
-        norm = norm + slack * (bulk_tangent + fall @ part.swing)
+        norm = dual_lengths(tangent - product(fall, lanes.rows), order)
+        norm = norm + slack * (bulk_tangent + (fall * part.swing).sum(1))
         far = np.where(norm > 0, above / norm, np.inf) * (1 - slack)
         return np.where(above > 0, np.minimum(far, radius), 0.0)
 
@@ -168,12 +169,12 @@ def trust_region(part: _Part, reach: np.ndarray) -> np.ndarray:
     heights = part.value(lanes.scores)
     value = ((lanes.plus - lanes.minus) * heights).sum(1) + lanes.constant
     steep = (lanes.plus - lanes.minus) * part.slope(lanes.scores)
-    gradient = steep @ lanes.rows + lanes.linear
+    gradient = product(steep, lanes.rows) + lanes.linear
     unsure = (both * part.slope(lanes.scores + error) * error).sum(1)
     bulk = (both * heights).sum(1) + np.abs(lanes.constant)
     value = value - slack * bulk - unsure
     size = dual_lengths(gradient, 2)
-    lean = slack * (np.abs(steep) @ part.swing + part.lean + size)
+    lean = slack * ((np.abs(steep) * part.swing).sum(1) + part.lean + size)
     curve = lambda s: lanes.profile.curvature(np.maximum(s, 0), lanes.scale)
 
     def safe(radius: np.ndarray) -> np.ndarray:
@@ -185,7 +186,7 @@ def trust_region(part: _Part, reach: np.ndarray) -> np.ndarray:
         matrix = np.matmul(lanes.rows.T[None] * weights[:, None, :], lanes.rows)
         values, vectors = np.linalg.eigh(matrix)
         # Of the eigenvalues: no matrix is computed, or decomposed, without rounding.
-        values = values - (slack * ((curved + bent) @ part.swing**2))[:, None]
+        values = values - (slack * ((curved + bent) * part.swing**2).sum(1))[:, None]
         square = np.matmul(gradient[:, None], vectors)[:, 0] ** 2
         floor = np.maximum(0, -values[:, 0])
         # From the floor, where the bound may be minus infinity, upwards.

@@ -8,13 +8,14 @@ for smooth ones.
 import numpy as np
 from jaxtyping import Float, Int
 
-from jaxbias.robustness._normal_form import NormalForm
+from jaxbias.robustness._blocks import product
+from jaxbias.robustness._normal_form import NormalForm, Sites, plain
 from jaxbias.robustness._profile import power
 
 
 def relinearised(
     form: NormalForm,
-    points: Float[np.ndarray, "sample feature"],
+    points: Sites | Float[np.ndarray, "sample feature"],
     labels: Int[np.ndarray, " sample"],
     steps: Float[np.ndarray, "sample feature"],
     order: float | int,
@@ -31,7 +32,8 @@ def relinearised(
         steps: perturbations to start from.
         order: 2 or infinity.
     """
-    moved = points + steps
+    sites = plain(points)
+    moved = Sites(sites.inputs + steps, sites.exponent)
     scores = form.scores(moved)
     p, leak = form.activation.degree, getattr(form.activation, "leak", 0.0)
     active = np.maximum(scores, 0.0)
@@ -41,8 +43,8 @@ def relinearised(
     if leak:
         heights = heights + leak * np.minimum(scores, 0.0)
         slope = np.where(scores > 0, slope, leak)
-    values = heights @ form.amplitudes + form.constants(moved, float(form.constant))
-    gradient = (slope * labels[:, None] * form.amplitudes) @ form.rows
+    values = np.einsum("ij,j->i", heights, form.amplitudes) + form.constants(moved)
+    gradient = product(slope * labels[:, None] * form.amplitudes, form.rows)
     excess = np.einsum("ij,ij->i", gradient, steps) - labels * values
     if np.isinf(order):
         direction, size = np.sign(gradient), np.abs(gradient).sum(1)

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from jaxbias.robustness._blocks import product
 from jaxbias.robustness._convex import chord_sets, nearest, tangent_sets
 from jaxbias.robustness._lanes import Lanes
 from jaxbias.robustness._projection import Projection
@@ -73,7 +74,7 @@ def descend(
     moving = np.arange(lanes.count)
     for _ in range(rounds):
         part, before = lanes.take(moving), steps[moving]
-        at = part.scores + before @ part.rows.T
+        at = part.scores + product(before, part.rows.T)
         found = nearest(part, tangent_sets(part, at), reach[moving], order)
         good = np.isfinite(found.step).all(1) & np.isfinite(found.closed)
         lower[moving], closed[moving] = found.lower, found.closed

@@ -1,7 +1,7 @@
 """The verb `radius`: an interval with a witness, for one network or many."""
 
 import operator
-from dataclasses import replace
+from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -9,10 +9,9 @@ import numpy as np
 
 from jaxbias._checks import InputError, one_of
 from jaxbias.networks.activations import Activation
-from jaxbias.networks.readouts import Readout
+from jaxbias.networks.readouts import ProbabilitySum, Readout
 from jaxbias.networks.weights import Weights
 from jaxbias.robustness._branching import Budget
-from jaxbias.robustness._geometry import Found, Problem
 from jaxbias.robustness._inputs import (
     check_box,
     check_centres,
@@ -23,9 +22,9 @@ from jaxbias.robustness._inputs import (
 )
 from jaxbias.robustness._interval import Case, Options, close, open_case
 from jaxbias.robustness._normal_form import NormalForm, normal_form
-from jaxbias.robustness._problems import prepare, solve, thinned
+from jaxbias.robustness._problems import Tried, attacked, thinned, tries
 from jaxbias.robustness._radius import Radius
-from jaxbias.robustness._reading import Reading, reading
+from jaxbias.robustness._reading import reading
 from jaxbias.robustness.minimum_norm import Search
 
 # Sizes of attacked networks are multiples of this.
@@ -98,10 +97,11 @@ def radius(
     """
     options = _options(order, effort, tie, certify_dtype, search, budget)
     weights, activation, normalise = unpack(network, activation)
-    form = normal_form(weights, activation, normalise_inputs=normalise)
+    # The sum of probabilities is the one read-out that scales change.
+    divided = not isinstance(readout, ProbabilitySum)
+    form = normal_form(weights, activation, normalise_inputs=normalise, divided=divided)
     case = _case(weights, form, inputs, labels, centres, box, readout, options)
-    found = solve(case.prepared.problem, activation, options.order, options.search)
-    return close(case, found, options)
+    return close(case, _tries(case, options), options)
 
 
 def radius_batch(
@@ -159,28 +159,18 @@ def radius_batch(
     middles = [None] * runs if centres is None else each(centres, 3)
     for one in single:
         unpack(one, activation)
-    forms = [normal_form(one, activation, compact=False) for one in single]
-    # All attacks have the size of the largest, and few sizes are compiled.
-    largest = max(len(_attacked(form, readout).form.rows) for form in forms)
-    size = min(-(-largest // _SIZES) * _SIZES, len(forms[0].rows))
-    cases = [
-        _case(one, form, x, y, mu, box, readout, options, size)
-        for one, form, x, y, mu in zip(
-            single, forms, points, names, middles, strict=True
-        )
+    # The sum of probabilities is the one read-out that scales change.
+    divided = not isinstance(readout, ProbabilitySum)
+    forms = [
+        normal_form(one, activation, compact=False, divided=divided) for one in single
     ]
-    problems = [case.prepared.problem for case in cases]
-    if cases[0].reading.form.classes is None:
-        fields = zip(*problems, strict=True)
-        together = Problem._make(np.concatenate(field) for field in fields)
-        lanes = solve(together, activation, options.order, options.search)
-        found = [Found._make(field[i : i + 1] for field in lanes) for i in range(runs)]
-    else:
-        found = [
-            solve(problem, activation, options.order, options.search)
-            for problem in problems
-        ]
-    parts = [close(*pair, options) for pair in zip(cases, found, strict=True)]
+    # All attacks have the size of the largest, and few sizes are compiled.
+    largest = max(len(thinned(reading(form, readout).form).rows) for form in forms)
+    size = min(-(-largest // _SIZES) * _SIZES, len(forms[0].rows))
+    parts = []
+    for one, form, x, y, mu in zip(single, forms, points, names, middles, strict=True):
+        case = _case(one, form, x, y, mu, box, readout, options, size)
+        parts.append(close(case, _tries(case, options), options))
     join = lambda name: np.stack([getattr(part, name) for part in parts])
     first = parts[0]
     return Radius(
@@ -226,13 +216,10 @@ def _case(
     if centres is not None:
         centres = check_centres(centres, points)
     box = check_box(box, points)
-    attacked = _attacked(form, readout, size)
-    prepared = prepare(attacked, points, names, centres, options.order)
-    return open_case(weights, read, points, names, prepared, box, options)
+    network = attacked(read, options.order, box is not None, size)
+    return open_case(weights, read, points, names, network, box, centres, options)
 
 
-def _attacked(
-    form: NormalForm, readout: Readout | None, size: int | None = None
-) -> Reading:
-    read = reading(form, readout)
-    return replace(read, form=thinned(read.form, size))
+def _tries(case: Case, options: Options) -> Iterator[Tried]:
+    how = (case.reading.form.activation, options.order, options.search)
+    return tries(case.attacked, case.sites, case.labels, case.centres, case.box, how)

@@ -32,6 +32,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from jaxbias.networks.activations import Activation, LeakyReLU, Power, PReLU, ReLU
+from jaxbias.robustness._blocks import product
 from jaxbias.robustness._profile import power
 
 SLACKS = (0.0, 1e-6, 1e-4, 1e-2)
@@ -47,7 +48,7 @@ def has_certificate(activation: Activation) -> bool:
 
 def root_certificate(
     rows: Float[np.ndarray, "neuron feature"],
-    offsets: Float[np.ndarray, " neuron"],
+    offsets: Float[np.ndarray, " neuron"] | Float[np.ndarray, "sample neuron"],
     amplitudes: Float[np.ndarray, " neuron"],
     constants: Float[np.ndarray, " sample"],
     inputs: Float[np.ndarray, "sample feature"],
@@ -55,12 +56,13 @@ def root_certificate(
     order: float | int,
     *,
     constant_grows: bool = False,
+    extra: Float[np.ndarray, " sample"] | float = 0.0,
 ) -> Float[np.ndarray, " sample"]:
     r"""Radii below which $f > 0$ is certain, in float64 with rounding slack.
 
     Args:
         rows: $u_j$.
-        offsets: $b_j$.
+        offsets: $b_j$, of all points or of each one.
         amplitudes: $a_j$, times the label.
         constants: the constant term at each point, times the label.
         inputs: the points.
@@ -68,43 +70,45 @@ def root_certificate(
         order: 2 or infinity.
         constant_grows: the constant is a multiple of $\|(x,1)\|^{p-1}$ or
             $\|x\|^{p-1}$ and is bounded over the ball.
+        extra: what the square of that norm has beyond $\|x\|^2$.
     """
     p = activation.degree
     if isinstance(activation, LeakyReLU):
         # psi(z) = relu(z) - leak relu(-z)
         rows = np.concatenate([rows, -rows])
-        offsets = np.concatenate([offsets, -offsets])
+        offsets = np.concatenate([offsets, -offsets], axis=-1)
         amplitudes = np.concatenate([amplitudes, -activation.leak * amplitudes])
     own, opposing = amplitudes > 0, amplitudes < 0
     sizes = np.abs(amplitudes)
-    active = np.maximum(inputs @ rows.T + offsets, 0.0)
+    active = np.maximum(product(inputs, rows.T) + offsets, 0.0)
     powers = power(active, p)
     dual = np.abs(rows).sum(1) if np.isinf(order) else np.sqrt((rows**2).sum(1))
 
     # A constant that grows is never negative when it helps: it may be left out.
     helping = 0.0 if constant_grows else np.maximum(constants, 0)
-    n_own = (powers[:, own] @ sizes[own] + helping) ** (1 / p)
+    n_own = (_sums(powers[:, own], sizes[own]) + helping) ** (1 / p)
     slopes = sizes[own] * (
         power(active[:, own], p - 1) if p > 1 else active[:, own] > 0
     )
     if p > 1:
         slopes = slopes * np.where(n_own > 0, n_own, 1.0)[:, None] ** (1 - p)
-    tangent = slopes @ rows[own]
+    tangent = product(slopes, rows[own])
     tangent_norm = _norm(tangent, order)
 
     terms = inputs.shape[1] + len(rows) + 32
     relative = 8 * terms * _UNIT * (p + 1)
-    reach = np.sqrt((inputs**2).sum(1)) + np.abs(offsets).max(initial=0.0)
+    reach = np.sqrt((inputs**2).sum(1)) + np.abs(offsets).max(-1, initial=0.0)
     total = sum(sizes[side].sum() ** (1 / p) for side in (own, opposing))
     rounding = relative * (total * reach + np.abs(constants) ** (1 / p))
 
     best = np.zeros(len(inputs))
-    away = power(np.maximum(-(tangent @ rows.T), 0.0), p)
+    away = power(np.maximum(-product(tangent, rows.T), 0.0), p)
     for kept, dropped in _splits(sizes, opposing):
         against = np.zeros_like(constants) if constant_grows else -constants
-        n_kept = (powers[:, kept] @ sizes[kept] + np.maximum(against, 0)) ** (1 / p)
+        n_kept = _sums(powers[:, kept], sizes[kept]) + np.maximum(against, 0)
+        n_kept = n_kept ** (1 / p)
         gap = n_own - n_kept - rounding
-        cross = (away[:, kept] @ sizes[kept]) ** (1 / p)
+        cross = _sums(away[:, kept], sizes[kept]) ** (1 / p)
         slope = _joint(tangent, tangent_norm, cross, rows[kept], sizes[kept], p, order)
         slope = slope * (1 + relative)
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -113,14 +117,16 @@ def root_certificate(
             z, a, norms = active[:, dropped], sizes[dropped], dual[dropped]
             if dropped.any():
                 # A neuron that is off may switch on, so its score counts unclipped.
-                z = inputs @ rows[dropped].T + offsets[dropped]
-            growth = _growth(constants, inputs, p, order) if constant_grows else None
+                z = product(inputs, rows[dropped].T) + offsets[..., dropped]
+            growth = (
+                _growth(constants, inputs, p, order, extra) if constant_grows else None
+            )
 
             def safe(r, z=z, a=a, norms=norms, gap=gap, slope=slope, growth=growth):
                 gamma = gap - r * slope
                 base = np.maximum(gamma, n_own - rounding - r * tangent_norm)
                 left = power(base, p) - power(base - gamma, p)
-                right = power(np.maximum(z + r[:, None] * norms, 0), p) @ a
+                right = _sums(power(np.maximum(z + r[:, None] * norms, 0), p), a)
                 if growth is not None:
                     right = right + growth(r)
                 guard = relative * (power(base, p) + right)
@@ -129,6 +135,11 @@ def root_certificate(
             radius = _largest_safe(radius, safe)
         best = np.maximum(best, radius)
     return np.where(np.isfinite(best), best * (1 - relative), 0.0)
+
+
+def _sums(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Weighted sums of rows, each by itself."""
+    return np.einsum("ij,j->i", values, weights)
 
 
 def _splits(
@@ -204,15 +215,19 @@ def _lipschitz_inf(rows: np.ndarray, sizes: np.ndarray, p: float | int) -> float
 
 
 def _growth(
-    constants: np.ndarray, inputs: np.ndarray, p: float | int, order: float | int
+    constants: np.ndarray,
+    inputs: np.ndarray,
+    p: float | int,
+    order: float | int,
+    extra: np.ndarray | float,
 ):
     """The largest size of an opposing constant that scales with the input's norm."""
-    lengths = np.sqrt((inputs**2).sum(1))
+    lengths = np.sqrt((inputs**2).sum(1) + extra)
     spread = np.sqrt(inputs.shape[1]) if np.isinf(order) else 1.0
     unit = np.where(lengths > 0, lengths, 1.0)
 
     def bound(r: np.ndarray) -> np.ndarray:
-        # |(x + d, 1)| / |(x, 1)| is at most |x + d| / |x| for |x + d| >= |x|.
+        # |(x + d, 1)| is at most |(x, 1)| + |d|.
         ratio = 1 + r * spread / unit
         grown = np.maximum(-constants, 0) * ratio ** (p - 1)
         return np.where((lengths > 0) | (constants >= 0), grown, np.inf)

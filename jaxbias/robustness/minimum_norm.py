@@ -3,8 +3,9 @@ r"""The minimum-norm attack: an upper end of the radius, batched over points.
 Every point runs damped projections onto the linearised decision boundary of the
 degree-1 surrogate, from several starts, until something breaks it; the best broken
 points then descend along the boundary, each step kept only if it is shorter. In
-$\ell_2$ the optimal perturbation lies in the span of the neurons, $\delta = U^T c$, so
-the loop works on scores with the Gram matrix $U U^T$, whatever the input dimension.
+$\ell_2$ the optimal perturbation lies in the span of the neurons, whose coordinates are
+the features then, whatever the input dimension. Inside a box every step is the shortest
+one there.
 
 Gradient attacks that start at the clean point do not see opposing neurons that are
 off there. The starts therefore come from the convex half that opposes the label (see
@@ -23,14 +24,16 @@ from jaxbias.networks.activations import Activation
 from jaxbias.robustness._geometry import (
     Found,
     Problem,
-    along,
     cross,
+    inside,
     length,
+    moved,
     project,
     repeat,
+    room,
 )
 from jaxbias.robustness._surrogate import margin
-from jaxbias.robustness.starts import Starts, starts
+from jaxbias.robustness.starts import starts
 
 # How far past the iterate, and how far before it, the boundary is linearised.
 _PUSH, _PULL = 1e-3, 1e-4
@@ -44,70 +47,67 @@ class Search:
     """How hard the attack tries; every number is a static size of the program.
 
     Attributes:
-        picks: anchors tried a point, beside the clean start, the nearest broken anchor
+        picks: tangents tried a point, beside the clean start, the nearest broken anchor
             and the pattern with all neurons on.
         projections: damped projections from every start.
         kept: starts that go on, the best of each point.
         descents: steps along the boundary from those.
-        polish: further steps in float64 from the best one.
+        polish: further steps in float64 from those.
         bisections: halvings along the final ray.
         dtype: precision of all but the polish.
     """
 
-    picks: int = 4
+    picks: int = 6
     projections: int = 12
-    kept: int = 2
+    kept: int = 3
     descents: int = 40
     polish: int = 8
     bisections: int = 48
-    dtype: str = "float32"
+    dtype: str = "float64"
 
 
 class _Broken(NamedTuple):
-    """The shortest broken perturbation so far; infinite length where there is none."""
+    """The shortest broken step so far; infinite length where there is none."""
 
-    coordinates: Array
+    steps: Array
     shift: Array
     length: Array
 
 
 def _projections(
     problem: Problem,
-    start: Starts,
+    start: Array,
     activation: Activation,
     order: float | int,
-    steps: int,
+    count: int,
 ) -> _Broken:
-    def step(count: Array, state: tuple[Array, Array, _Broken]):
-        coordinates, shift, best = state
-        pushed = (1 + _PUSH) * shift
-        value, slope = margin(
-            problem.scores + pushed,
-            problem.amplitudes,
-            problem.constants,
-            problem.signs,
-            activation,
-        )
-        reached = (1 + _PUSH) * length(problem, order, coordinates, shift)
+    value_of = lambda shift: margin(
+        problem.scores + shift, problem.amplitudes, problem.constants, activation
+    )
+
+    def step(number: Array, state: tuple[Array, _Broken]):
+        now, best = state
+        pushed = inside(problem, (1 + _PUSH) * now)
+        shift = moved(problem, pushed)
+        value, slope = value_of(shift)
+        reached = length(order, pushed)
         better = (value <= 0) & (reached < best.length)
         keep = lambda new, old: jnp.where(better[:, None], new, old)
         best = _Broken(
-            keep((1 + _PUSH) * coordinates, best.coordinates),
-            keep(pushed, best.shift),
+            keep(pushed, best.steps),
+            keep(shift, best.shift),
             jnp.where(better, reached, best.length),
         )
-        target = jnp.sum(slope * pushed, axis=1) - value
-        new, moved = project(problem, order, slope, target)
+        target = jnp.sum(slope * shift, axis=1) - value
+        new = project(problem, order, slope, target)
         # In l_inf the projection jumps between corners, so its average must slow down.
-        late = 2.0 / (count.astype(shift.dtype) + 4.0)
+        late = 2.0 / (number.astype(now.dtype) + 4.0)
         damping = 0.5 if order == 2 else jnp.minimum(0.5, late)
-        mix = lambda old, new: (1 - damping) * old + damping * new
-        return mix(coordinates, new), mix(shift, moved), best
+        return (1 - damping) * now + damping * new, best
 
-    nothing = jnp.full(start.shift.shape[:1], jnp.inf, start.shift.dtype)
-    best = _Broken(start.coordinates, start.shift, nothing)
-    state = (start.coordinates, start.shift, best)
-    return jax.lax.fori_loop(0, steps, step, state)[2]
+    nothing = jnp.full(start.shape[:1], jnp.inf, start.dtype)
+    best = _Broken(start, moved(problem, start), nothing)
+    return jax.lax.fori_loop(0, count, step, (start, best))[1]
 
 
 def _descend(
@@ -117,46 +117,47 @@ def _descend(
     order: float | int,
     steps: int,
 ) -> _Broken:
-    """Shorter broken perturbations, by projections that must improve to be kept."""
-    value_of = lambda shift: margin(
-        problem.scores + shift,
-        problem.amplitudes,
-        problem.constants,
-        problem.signs,
-        activation,
-    )
+    """Shorter broken steps, by projections that must improve to be kept.
 
+    No point waits for another: one that has settled stays as it is.
+    """
     least = 1 - _GAIN * jnp.finfo(best.length.dtype).eps
+
+    def moves(now: _Broken, rate: Array) -> Array:
+        return jnp.isfinite(now.length) & (rate > _STILL)
 
     def step(state: tuple[_Broken, Array, Array]):
         now, rate, count = state
+        going = moves(now, rate)
         # Just before the boundary: beyond it the network may be 0 and have no slope.
-        inside = (1 - _PULL) * now.shift
-        value, slope = value_of(inside)
-        target = jnp.sum(slope * inside, axis=1) - value
-        new, moved = project(problem, order, slope, target)
-        mix = lambda old, new: (1 - rate[:, None]) * old + rate[:, None] * new
-        coordinates, shift = mix(now.coordinates, new), mix(now.shift, moved)
-        reached = length(problem, order, coordinates, shift)
-        finite = jnp.isfinite(now.length) & (reached > 0)
+        before = (1 - _PULL) * now.shift
+        value, slope = margin(
+            problem.scores + before, problem.amplitudes, problem.constants, activation
+        )
+        target = jnp.sum(slope * before, axis=1) - value
+        new = project(problem, order, slope, target)
+        trial = (1 - rate[:, None]) * now.steps + rate[:, None] * new
+        shift = moved(problem, trial)
+        reached = length(order, trial)
+        finite = going & (reached > 0)
         safe = jnp.where(finite, reached, jnp.ones_like(reached))
         most = jnp.where(finite, now.length / safe, jnp.ones_like(reached))
+        most = jnp.minimum(most, room(problem, trial))
         share = cross(problem, shift, activation, most, 8)
         better = finite & (share * reached < least * now.length)
         scale = jnp.where(better, share, jnp.ones_like(share))
         keep = lambda new, old: jnp.where(better[:, None], scale[:, None] * new, old)
         shorter = _Broken(
-            keep(coordinates, now.coordinates),
+            keep(trial, now.steps),
             keep(shift, now.shift),
             jnp.where(better, share * reached, now.length),
         )
-        rate = jnp.where(better, jnp.minimum(1.5 * rate, 1.0), 0.5 * rate)
-        return shorter, rate, count + 1
+        changed = jnp.where(better, jnp.minimum(1.5 * rate, 1.0), 0.5 * rate)
+        return shorter, jnp.where(going, changed, rate), count + 1
 
     def goes_on(state: tuple[_Broken, Array, Array]):
         now, rate, count = state
-        moves = jnp.isfinite(now.length) & (rate > _STILL)
-        return (count < steps) & jnp.any(moves)
+        return (count < steps) & jnp.any(moves(now, rate))
 
     rate = jnp.full(best.length.shape, 0.5, best.length.dtype)
     start = (best, rate, jnp.zeros((), jnp.int32))
@@ -185,71 +186,38 @@ def _best(broken: _Broken, points: int, kept: int) -> tuple[_Broken, Array]:
     return jax.tree.map(pick, broken), rank
 
 
+@functools.partial(jax.jit, static_argnames=("activation", "order", "search"))
 def attack(
     problem: Problem, activation: Activation, order: float | int, search: Search
 ) -> Found:
-    """The shortest perturbation found for every point; jittable, one network."""
-    points = problem.scores.shape[0]
+    """The shortest steps found for a block of points, from their best starts."""
+    points, copies = problem.scores.shape[0], search.kept
     rough = jax.tree.map(
         lambda a: a.astype(search.dtype) if a.dtype != jnp.int32 else a, problem
     )
-    begin, anchor = starts(rough, activation, order, search.picks)
-    rough = along(rough, anchor)
-    copies = begin.shift.shape[0] // points
-    many = repeat(rough, copies)
+    begin = starts(rough, activation, order, search.picks)
+    many = repeat(rough, begin.shape[0] // points)
     broken = _projections(many, begin, activation, order, search.projections)
-    broken, first = _best(broken, points, search.kept)
-    many = repeat(rough, first.shape[0])
-    broken = _descend(many, broken, activation, order, search.descents)
-    broken, second = _best(broken, points, 1)
-    start = jnp.take_along_axis(first, second, axis=0)[0]
+    broken, first = _best(broken, points, copies)
+    copies = first.shape[0]
+    broken = _descend(repeat(rough, copies), broken, activation, order, search.descents)
 
-    problem = along(problem, anchor)
+    many = repeat(problem, copies)
     # Rounding may have put the rough point on either side.
-    coordinates = (1 + _PUSH) * broken.coordinates.astype(problem.scores.dtype)
-    if order == 2:
-        shift = coordinates[:, :-1] @ problem.gram
-        shift = shift + coordinates[:, -1:] * problem.ray
-    else:
-        shift = coordinates @ problem.rows.T
-    value, _ = margin(
-        problem.scores + shift,
-        problem.amplitudes,
-        problem.constants,
-        problem.signs,
-        activation,
-    )
-    reached = length(problem, order, coordinates, shift)
+    steps = inside(many, (1 + _PUSH) * broken.steps.astype(problem.scores.dtype))
+    shift = moved(many, steps)
+    value, _ = margin(many.scores + shift, many.amplitudes, many.constants, activation)
     flipped = (value <= 0) & jnp.isfinite(broken.length)
-    reached = jnp.where(flipped, reached, jnp.inf)
-    broken = _Broken(coordinates, shift, reached)
-    broken = _descend(problem, broken, activation, order, search.polish)
-    ones = jnp.ones_like(reached)
-    share = cross(problem, broken.shift, activation, ones, search.bisections)
-    share = jnp.minimum(share, 1.0)
-    return Found(share[:, None] * broken.coordinates, flipped, start, anchor)
-
-
-@functools.partial(jax.jit, static_argnames=("activation", "order", "search", "block"))
-def attack_many(
-    problems: Problem,
-    activation: Activation,
-    order: float | int,
-    search: Search,
-    block: int | None = None,
-) -> Found:
-    """The attack over a leading axis of problems, in blocks of ``block``.
-
-    What is stored for one network only (a leading axis of 1) is shared.
-    """
-    count = problems.scores.shape[0]
-    shared = [name for name in ("rows", "gram") if len(getattr(problems, name)) < count]
-    mapped = problems._replace(
-        **{name: jnp.zeros((count, 0, 0), problems.gram.dtype) for name in shared}
+    reached = jnp.where(flipped, length(order, steps), jnp.inf)
+    broken = _Broken(steps, shift, reached)
+    broken = _descend(many, broken, activation, order, search.polish)
+    share = cross(
+        many, broken.shift, activation, jnp.ones_like(reached), search.bisections
     )
-
-    def one(item: Problem) -> Found:
-        item = item._replace(**{name: getattr(problems, name)[0] for name in shared})
-        return attack(item, activation, order, search)
-
-    return jax.lax.map(one, mapped, batch_size=block)
+    share = jnp.where(jnp.isfinite(share), jnp.minimum(share, 1.0), 1.0)
+    blocks = (copies, points)
+    return Found(
+        (share[:, None] * broken.steps).reshape(*blocks, -1),
+        flipped.reshape(blocks),
+        first,
+    )

@@ -2,13 +2,13 @@ r"""Where the minimum-norm attack starts.
 
 The half of the network that opposes the label is convex, so its tangent at any anchor
 bounds it from below: each anchor gives a convex set of broken points, and one
-linearisation of the label's own half estimates how far away it is. The closest anchors
-with mutually different tangents are tried, besides the clean point, the tangent with
-all neurons on, the straight way to the nearest anchor that is broken itself, and two
-paths of steepest descent.
+linearisation of the label's own half estimates how far away it is. Anchors lie along
+the rows of the largest neurons, just across their hyperplanes and further out on either
+side, and at the places of the call; every opposing neuron alone is a tangent too. The
+closest ones with mutually different tangents are tried, besides the clean point, the
+tangent with all neurons on, the straight way to the nearest anchor that is broken
+itself, and two paths of steepest descent.
 """
-
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -18,69 +18,83 @@ from jaxbias.networks.activations import Activation
 from jaxbias.robustness._geometry import (
     EXACT,
     Problem,
-    along,
     cross,
     divide,
+    inside,
     length,
+    moved,
     project,
     repeat,
 )
-from jaxbias.robustness._surrogate import Halves, halves, margin
+from jaxbias.robustness._surrogate import halves, margin
 
 # Tangents of a larger cosine than this count as the same.
 _ALIKE = 0.95
 # Steps of the descents, as shares of the linearised distance, and their number.
 _PACES, _STEPS = (0.04, 0.15), 24
+# How far across a hyperplane an anchor lies, as a share of the way to it.
+_ACROSS = 1.1
 NAMES = ("clean", "broken anchor", *("descent" for _ in _PACES), "all on")
-"""The starts before the picked anchors."""
-
-
-class Starts(NamedTuple):
-    """Perturbations, one block of points a start."""
-
-    coordinates: Float[Array, "start_point coordinate"]
-    shift: Float[Array, "start_point neuron"]
+"""The starts before the picked tangents."""
 
 
 def starts(
     problem: Problem, activation: Activation, order: float | int, picks: int
-) -> tuple[Starts, Array]:
-    """The starts of every point, and the anchor its ray leads to."""
-    amplitudes, signs = problem.amplitudes, problem.signs
-    constants = jnp.full(problem.anchors.shape[:1], problem.constants[0])
-    far = halves(problem.anchors, amplitudes, constants, activation)
-    slopes, targets = _tangents(problem, activation, far, picks)
-    count, flat = len(slopes), slopes.reshape(-1, slopes.shape[-1])
-    projected = project(problem, order, flat, targets.reshape(-1))
-    blocks = zip(*(jnp.split(a, count) for a in projected), strict=True)
-
-    lead = signs[:, None] * (far.positive - far.negative)[None, :]
-    anchor = jnp.argmin(jnp.where(lead <= 0, problem.reach, jnp.inf), axis=1)
-    problem = along(problem, anchor)
-    ray = problem.ray
-    share = cross(problem, ray, activation, jnp.ones_like(problem.reach[:, 0]), 16)
-    share = jnp.where(jnp.isfinite(share), share, jnp.zeros_like(share))[:, None]
-    if order == 2:
-        blank = jnp.zeros_like(problem.scores)
-        coordinates = jnp.concatenate([blank, share], axis=1)
-    else:
-        # The first anchor stands for no place, and no ray leads to it.
-        place = problem.places[jnp.maximum(anchor - 1, 0)]
-        coordinates = share * (place - problem.points)
-    nothing = jnp.zeros_like(coordinates), jnp.zeros_like(ray)
-    paths = _descent(problem, activation, order, *nothing)
-    blocks = [nothing, (coordinates, share * ray), *paths, *blocks]
-    coordinates, shifts = zip(*blocks, strict=True)
-    return Starts(jnp.concatenate(coordinates), jnp.concatenate(shifts)), anchor
+) -> Float[Array, "start_point feature"]:
+    """Steps to start from, one block of points a start."""
+    anchors = _anchors(problem)
+    shift = jnp.matmul(anchors, problem.rows.T, precision=EXACT)
+    ways = _tangents(problem, activation, shift, picks, order)
+    blocks = [project(problem, order, *way) for way in ways]
+    nothing = jnp.zeros_like(blocks[0])
+    paths = _descent(problem, activation, order, nothing)
+    straight = _straight(problem, activation, order, anchors, shift)
+    return jnp.concatenate([nothing, straight, *paths, *blocks])
 
 
-def _descent(
+def _anchors(problem: Problem) -> Float[Array, "point anchor feature"]:
+    """Steps to where the other class is looked for."""
+    chosen = problem.scores[:, problem.neurons]
+    own = problem.rows[problem.neurons]
+    gain = jnp.sum(own * problem.directions, axis=1)
+    pace = divide(jnp.full_like(gain, -_ACROSS), gain)
+    across = chosen * pace[None]
+    far = jnp.max(jnp.abs(chosen), axis=1, keepdims=True) * jnp.ones_like(chosen)
+    sizes = jnp.concatenate([across, far, -far], axis=1)
+    steps = sizes[:, :, None] * jnp.tile(problem.directions, (3, 1))[None]
+    steps = jnp.concatenate([steps, problem.places], axis=1)
+    if problem.low is None or problem.high is None:
+        return steps
+    return jnp.clip(steps, problem.low[:, None], problem.high[:, None])
+
+
+def _straight(
     problem: Problem,
     activation: Activation,
     order: float | int,
-    coordinates: Array,
+    anchors: Array,
     shift: Array,
-) -> list[tuple[Array, Array]]:
+) -> Array:
+    """The way to the nearest broken anchor, up to where it breaks."""
+    far = halves(
+        problem.scores[:, None] + shift,
+        problem.amplitudes[:, None],
+        jnp.broadcast_to(problem.constants[:, None], shift.shape[:2]),
+        activation,
+    )
+    reach = length(order, anchors)
+    reach = jnp.where(far.positive <= far.negative, reach, jnp.inf)
+    nearest = jnp.argmin(reach, axis=1)[:, None, None]
+    step = jnp.take_along_axis(anchors, nearest, axis=1)[:, 0]
+    ray = jnp.take_along_axis(shift, nearest, axis=1)[:, 0]
+    share = cross(problem, ray, activation, jnp.ones_like(reach[:, 0]), 16)
+    share = jnp.where(jnp.isfinite(share), share, jnp.zeros_like(share))
+    return jnp.minimum(share, 1.0)[:, None] * step
+
+
+def _descent(
+    problem: Problem, activation: Activation, order: float | int, start: Array
+) -> list[Array]:
     r"""Paths of steepest descent of $\log N_{own} - \log N_{opp}$, up to the boundary.
 
     For a homogeneous network the logarithms do not change along a ray from the origin,
@@ -88,84 +102,84 @@ def _descent(
     surrogate, fall fastest towards the origin, where they are 0 but no other class is.
     """
     value, slope = margin(
-        problem.scores,
-        problem.amplitudes,
-        problem.constants,
-        problem.signs,
-        activation,
+        problem.scores, problem.amplitudes, problem.constants, activation
     )
-    linear = length(problem, order, *project(problem, order, slope, -value))
+    linear = length(order, project(problem, order, slope, -value))
     paces = jnp.concatenate([share * linear for share in _PACES])
     many = repeat(problem, len(_PACES))
-    tile = lambda array: jnp.tile(array, (len(_PACES), 1))
-    plus = many.signs > 0
 
-    def step(_, state: tuple[Array, Array]):
-        coordinates, shift = state
-        both = halves(many.scores + shift, many.amplitudes, many.constants, activation)
+    def step(_, now: Array) -> Array:
+        scores = many.scores + moved(many, now)
+        both = halves(scores, many.amplitudes, many.constants, activation)
         up = divide(jnp.ones_like(both.positive), both.positive)[:, None]
         down = divide(jnp.ones_like(both.negative), both.negative)[:, None]
         slope = up * both.positive_slope - down * both.negative_slope
-        slope = jnp.where(plus[:, None], slope, -slope)
-        lead = jnp.where(plus, both.positive, both.negative)
-        lead = lead - jnp.where(plus, both.negative, both.positive)
-        new, moved = project(many, order, slope, -jnp.ones_like(lead))
-        pace = divide(paces, length(many, order, new, moved))
+        lead = both.positive - both.negative
+        new = project(many, order, slope, -jnp.ones_like(lead), now)
+        pace = divide(paces, length(order, new))
         pace = jnp.where(lead > 0, pace, jnp.zeros_like(pace))[:, None]
-        return coordinates + pace * new, shift + pace * moved
+        return inside(many, now + pace * new)
 
-    start = tile(coordinates), tile(shift)
-    paths = jax.lax.fori_loop(0, _STEPS, step, start)
-    return list(zip(*(jnp.split(path, len(_PACES)) for path in paths), strict=True))
+    paths = jax.lax.fori_loop(0, _STEPS, step, jnp.tile(start, (len(_PACES), 1)))
+    return jnp.split(paths, len(_PACES))
 
 
 def _tangents(
-    problem: Problem, activation: Activation, far: Halves, picks: int
-) -> tuple[Array, Array]:
+    problem: Problem,
+    activation: Activation,
+    shift: Array,
+    picks: int,
+    order: float | int,
+) -> list[tuple[Array, Array]]:
     """Slopes and targets of the chosen tangents: all on, then the closest."""
-    signs = problem.signs
-    clean = halves(problem.scores, problem.amplitudes, problem.constants, activation)
-    plus = (signs > 0)[:, None]
-    own = jnp.where(plus[:, 0], clean.positive, clean.negative)
-    own_slope = jnp.where(plus, clean.positive_slope, clean.negative_slope)
-    own_image = jnp.matmul(own_slope, problem.gram, precision=EXACT)
-    own_square = jnp.sum(own_slope * own_image, axis=1)
+    amplitudes, scores = problem.amplitudes, problem.scores
+    clean = halves(scores, amplitudes, problem.constants, activation)
+    constants = jnp.broadcast_to(problem.constants[:, None], shift.shape[:2])
+    at = scores[:, None] + shift
+    far = halves(at, amplitudes[:, None], constants, activation)
+    tangent = far.negative - jnp.sum(far.negative_slope * shift, axis=2)
+    slopes = far.negative_slope
+    # Every opposing neuron alone, and all of them on.
+    sizes = jnp.maximum(-amplitudes, 0) ** (1.0 / activation.degree)
+    single = jnp.eye(scores.shape[1], dtype=scores.dtype)[problem.neurons]
+    single = single[None] * sizes[:, None, :]
+    top = jnp.max(jnp.abs(scores), axis=1, keepdims=True) * jnp.ones_like(scores)
+    on = halves(top, amplitudes, problem.constants, activation)
+    on_tangent = on.negative + jnp.sum(on.negative_slope * (scores - top), axis=1)
+    slopes = jnp.concatenate([on.negative_slope[:, None], slopes, single], axis=1)
+    alone = jnp.sum(single * scores[:, None], axis=2)
+    tangent = jnp.concatenate([on_tangent[:, None], tangent, alone], axis=1)
 
-    def table(root: Array, slope: Array):
-        image = jnp.matmul(slope, problem.gram, precision=EXACT)
-        inner = jnp.matmul(image, slope.T, precision=EXACT)
-        square = jnp.diagonal(inner)
-        tangent = (root - jnp.sum(slope * problem.anchors, axis=1))[None, :]
-        tangent = tangent + jnp.matmul(problem.scores, slope.T, precision=EXACT)
-        gap = jnp.maximum(own[:, None] - tangent, 0)
-        crossed = jnp.matmul(own_image, slope.T, precision=EXACT)
-        square_gap = own_square[:, None] - 2 * crossed + square[None, :]
-        floor = 1e-6 * (own_square[:, None] + square[None, :])
-        distance = jnp.where(
-            square_gap > floor, gap / jnp.sqrt(jnp.maximum(square_gap, floor)), jnp.inf
-        )
-        sizes = jnp.sqrt(jnp.maximum(square, 1e-30))
-        return distance, inner / (sizes[:, None] * sizes[None, :]), tangent
+    # Along the difference of both halves, seen from the inputs.
+    bent = clean.positive_slope[:, None] - slopes
+    inputs = jnp.matmul(bent, problem.rows, precision=EXACT)
+    gap = jnp.maximum(clean.positive[:, None] - tangent, 0)
+    size = jnp.sum(jnp.abs(inputs) if order != 2 else inputs**2, axis=2)
+    size = size if order != 2 else jnp.sqrt(size)
+    own = jnp.matmul(clean.positive_slope, problem.rows, precision=EXACT)
+    image = own[:, None] - inputs
+    floor = jnp.sqrt(jnp.sum(own**2, axis=1)[:, None] + jnp.sum(image**2, axis=2))
+    near = size > 1e-3 * floor
+    distance = jnp.where(near, gap / jnp.where(near, size, 1.0), jnp.inf)
+    lengths = jnp.sqrt(jnp.sum(image**2, axis=2))
+    distance = jnp.where(lengths > 0, distance, jnp.inf)
 
-    # Row 0 opposes a positive label, row 1 a negative one.
-    roots = jnp.stack([far.negative, far.positive])
-    sides = jnp.stack([far.negative_slope, far.positive_slope])
-    distances, likeness, tangents = jax.vmap(table)(roots, sides)
-    distance = jnp.where(plus, distances[0], distances[1])
-    tangents = jnp.where(plus, tangents[0], tangents[1])
-    side = jnp.where(signs > 0, 0, 1)
+    take = lambda array, choice: jnp.take_along_axis(
+        array, choice.reshape(-1, 1, *(1,) * (array.ndim - 2)), axis=1
+    )[:, 0]
+
+    tiny = jnp.finfo(scores.dtype).tiny
 
     def pick(distance: Array, _):
         choice = jnp.argmin(distance, axis=1)
-        alike = likeness[side, choice] > _ALIKE
-        return jnp.where(alike, jnp.inf, distance), choice
+        leader = take(image, choice)
+        cosine = jnp.sum(image * leader[:, None], axis=2)
+        cosine = cosine / jnp.maximum(lengths * take(lengths, choice)[:, None], tiny)
+        return jnp.where(cosine > _ALIKE, jnp.inf, distance), choice
 
-    all_on = jnp.zeros((1, len(signs)), jnp.int32)
     _, closest = jax.lax.scan(pick, distance, length=picks)
-    choices = jnp.concatenate([all_on, closest.astype(jnp.int32)])
-
-    def step(choice: Array):
-        tangent = jnp.take_along_axis(tangents, choice[:, None], axis=1)[:, 0]
-        return own_slope - sides[side, choice], tangent - own
-
-    return jax.vmap(step)(choices)
+    choices = jnp.concatenate([jnp.zeros_like(closest[:1]), closest])
+    return [
+        (take(bent, choice), take(tangent, choice) - clean.positive)
+        for choice in choices
+    ]

@@ -17,7 +17,7 @@ def _certify(weights, activation, x, sign, order, **options):
         form.rows,
         form.offsets,
         sign * form.amplitudes,
-        np.full(len(x), sign * float(form.constant)),
+        sign * form.levels(np.zeros(len(x))),
         x,
         activation,
         order,

@@ -8,7 +8,7 @@ import pytest
 from jaxbias.networks import PReLU, TwoLayer, balanced
 from jaxbias.robustness import radius
 from jaxbias.robustness._problems import rounded
-from jaxbias.robustness.minimum_norm import attack_many
+from jaxbias.robustness.minimum_norm import attack
 
 
 def _network(width, classes=None):
@@ -27,10 +27,10 @@ def test_sizes_are_rounded_up_to_few(size):
 def test_networks_and_batches_of_nearby_sizes_share_one_program():
     inputs = jax.random.normal(jax.random.key(1), (16, 4))
     labels = jnp.sign(inputs[:, 0])
-    attack_many.clear_cache()
+    attack.clear_cache()
     for width, points in ((3, 9), (4, 11), (4, 12)):
         radius(_network(width), inputs[:points], labels[:points])
-    assert attack_many._cache_size() == 1
+    assert attack._cache_size() == 1
 
 
 @pytest.mark.parametrize("order", [2, "inf"])

@@ -29,16 +29,20 @@ def test_nothing_is_promised_that_the_network_does_not_keep(exponent, order, apa
     for _ in range(6):
         lanes = _lanes(rng, exponent, apart)
         reach = np.full(POINTS, 0.7)
-        small = reduce(lanes, reach, order, 0.5)
-        merged += len(small.rows) < len(lanes.rows)
-        for _ in range(300):
-            steps = rng.normal(size=(POINTS, DIM))
-            steps /= np.linalg.norm(steps, order, axis=1, keepdims=True)
-            steps *= 0.7 * rng.uniform(size=(POINTS, 1))
-            inside = steps if small.basis is None else steps @ small.basis.T
-            at = small.scores + inside @ small.rows.T
-            promised = small.values(inside) - small.charged(at, at)
-            assert np.all(promised <= lanes.values(steps) + 1e-12)
+        parts = reduce(lanes, reach, order, 0.5)
+        numbers = np.concatenate([index for index, _ in parts])
+        assert np.array_equal(np.sort(numbers), np.arange(POINTS))
+        for index, small in parts:
+            whole = lanes.take(index)
+            merged += len(small.rows) < len(whole.rows)
+            for _ in range(300):
+                steps = rng.normal(size=(len(index), DIM))
+                steps /= np.linalg.norm(steps, order, axis=1, keepdims=True)
+                steps *= 0.7 * rng.uniform(size=(len(index), 1))
+                inside = steps if small.basis is None else steps @ small.basis.T
+                at = small.scores + inside @ small.rows.T
+                promised = small.values(inside) - small.charged(at, at)
+                assert np.all(promised <= whole.values(steps) + 1e-12)
     # Not where no point is right: there is nothing to certify.
     assert merged >= 4
 
@@ -49,10 +53,11 @@ def test_a_price_of_nothing_would_promise_too_much():
     worst = 0.0
     for _ in range(20):
         lanes = _lanes(rng, 1.0, 1e-2)
-        small = reduce(lanes, np.full(POINTS, 0.7), 2, 0.5)
-        for _ in range(300):
-            steps = rng.normal(size=(POINTS, DIM))
-            steps *= 0.7 / np.linalg.norm(steps, axis=1, keepdims=True)
-            inside = steps if small.basis is None else steps @ small.basis.T
-            worst = max(worst, np.max(small.values(inside) - lanes.values(steps)))
+        for index, small in reduce(lanes, np.full(POINTS, 0.7), 2, 0.5):
+            for _ in range(300):
+                steps = rng.normal(size=(len(index), DIM))
+                steps *= 0.7 / np.linalg.norm(steps, axis=1, keepdims=True)
+                inside = steps if small.basis is None else steps @ small.basis.T
+                gap = small.values(inside) - lanes.take(index).values(steps)
+                worst = max(worst, np.max(gap))
     assert worst > 1e-5
