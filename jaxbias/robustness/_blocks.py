@@ -28,7 +28,8 @@ def product(
     left: Float[np.ndarray, "row inner"], right: Float[np.ndarray, "inner column"]
 ) -> Float[np.ndarray, "row column"]:
     """The product, every block of rows by itself."""
-    count = len(left)
+    # Columns that were picked lie the other way round in memory, but for one row.
+    left, count = np.ascontiguousarray(left), len(left)
     if count == HEIGHT:
         return left @ right
     whole = count - count % HEIGHT

@@ -9,7 +9,6 @@ import jax
 import numpy as np
 from jaxtyping import Float, Int, Shaped
 
-from jaxbias.networks.activations import Activation
 from jaxbias.networks.readouts import Readout
 from jaxbias.networks.weights import Weights, predict
 from jaxbias.robustness._blocks import blocks

@@ -19,6 +19,7 @@ from jaxbias.robustness._ends import Ends, lengths, margins
 from jaxbias.robustness._lanes import Lanes
 from jaxbias.robustness._lower import METHODS, reduced, root_bounds
 from jaxbias.robustness._normal_form import Sites, plain, scaled
+from jaxbias.robustness._patterns import patterns
 from jaxbias.robustness._problems import Attacked, Box, Tried
 from jaxbias.robustness._radius import TIES, Radius
 from jaxbias.robustness._reading import Reading, combine, problems, undecided
@@ -39,6 +40,8 @@ _BEYOND = 1e-14
 _CONVEX = METHODS.index("convex relaxation")
 # Features of the largest convex projections that every effort can afford.
 _SMALL, _SMALL_BOXED = 24, 64
+# Ends closer than this need no further search.
+_NEAR = 0.98
 
 
 @dataclass(frozen=True)
@@ -111,8 +114,10 @@ def close(case: Case, tried: Iterable[Tried], options: Options) -> Radius:
     if has_certificate(activation) and len(rows):
         lanes = _Lanes(case, rows, options)
         lanes.improve(kept)
+        found = _closed(lanes, options)
+        lanes.look_further(found[0])
         if wanted:
-            lower[rows], below[rows], nodes[rows] = _certify(case, lanes, options)
+            lower[rows], below[rows], nodes[rows] = _certify(lanes, *found)
     if options.effort == "exact":
         gap = np.full(count, options.budget.gap)
         gap[below == "MILP"] = max(options.budget.gap, _integer.LEAST_GAP)
@@ -228,9 +233,8 @@ class _Lanes:
 
     def improve(self, kept: list[tuple[np.ndarray, np.ndarray]]) -> None:
         """Project onto convex sets of broken points, where projections are small."""
-        most = _SMALL if self.case.box is None else _SMALL_BOXED
         for index, small in self.parts:
-            if small.rows.shape[1] <= most:
+            if self.fits(small):
                 self.polish(index, small)
                 for rows, steps in self._spread(kept):
                     self._follow(index, small, rows, steps)
@@ -247,6 +251,22 @@ class _Lanes:
         found = nearest(small, tangent_sets(small, all_on), reach, order)
         found = descend(small, found.step, reach, order, 2)
         self.offer(small, "all opposing on")(everyone, found.step)
+
+    def look_further(self, lower: np.ndarray) -> None:
+        """Try more sets of broken points where the ends are still apart."""
+        open_ = lower < _NEAR * self.reach_now()
+        for index, small in self.parts:
+            inner = np.flatnonzero(open_[index])
+            if len(inner) and self.fits(small):
+                part, reach = small.take(inner), self.reach_now()[index[inner]]
+                for source, begin in patterns(part, reach, self.options.order):
+                    found = descend(part, begin, reach, self.options.order, 3)
+                    self.offer(part, source)(np.arange(part.count), found.step)
+
+    def fits(self, small: Lanes) -> bool:
+        """Whether convex projections of these lanes are cheap."""
+        most = _SMALL if self.case.box is None else _SMALL_BOXED
+        return small.rows.shape[1] <= most
 
     def _spread(self, kept):
         """The tried steps, one for each point at a time."""
@@ -273,18 +293,23 @@ class _Lanes:
         self.offer(part, "relinearised step")(np.arange(part.count), found.step)
 
 
-def _certify(
-    case: Case, lanes: _Lanes, options: Options
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Lower ends of these points, what proves them, and nodes used."""
-    form, order, full = case.reading.form, options.order, lanes.full
-    reach = lanes.reach_now()
-    root = root_bounds(form, full, lanes.sites, order)
-    lower, method = root.copy(), np.zeros(full.count, int)
-    for index, small in lanes.parts:
+def _closed(of: _Lanes, options: Options) -> tuple[np.ndarray, np.ndarray]:
+    """Lower ends of lanes in closed form, and the numbers of their methods."""
+    form, order, reach = of.case.reading.form, options.order, of.reach_now()
+    root = root_bounds(form, of.full, of.sites, order)
+    lower, method = root.copy(), np.zeros(of.full.count, int)
+    for index, small in of.parts:
         bounds = closed_bounds(small, root[index], reach[index], order)
         bounds = np.concatenate([root[index][None], bounds])
         lower[index], method[index] = bounds.max(0), bounds.argmax(0)
+    return lower, method
+
+
+def _certify(
+    lanes: _Lanes, lower: np.ndarray, method: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Lower ends of the points, what proves them, and nodes used."""
+    options, full = lanes.options, lanes.full
     nodes = np.zeros(full.count, int)
     if options.effort != "bounds":
         fresh, began = np.ones(full.count, bool), time.monotonic()
@@ -325,7 +350,7 @@ def _refine(
     exact = of.options.effort == "exact"
     nodes = np.zeros(small.count, int)
     upper = lambda: np.minimum(of.reach_now()[index], reach)
-    if small.rows.shape[1] > (_SMALL if of.case.box is None else _SMALL_BOXED):
+    if not of.fits(small):
         of.polish(index, small)
     # The tree repeats the first round and seldom leaves the others to do.
     solved = relaxed(small, lower, reach, order, *([1] if exact else []))

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
 from jaxbias.robustness._lanes import Lanes, difference, growing
 from jaxbias.robustness._normal_form import NormalForm, Sites, scaled

@@ -20,8 +20,8 @@ from jaxbias.networks.readouts import (
     Score,
     SummedLogits,
 )
-from jaxbias.robustness._lanes import Lanes, lanes_of
 from jaxbias.robustness._blocks import product
+from jaxbias.robustness._lanes import Lanes, lanes_of
 from jaxbias.robustness._normal_form import NormalForm, Sites
 from jaxbias.robustness._profile import Profile
 

@@ -16,7 +16,7 @@ it can pay, whatever lanes are beside it.
 from dataclasses import replace
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
 from jaxbias.robustness._blocks import product
 from jaxbias.robustness._lanes import Lanes
@@ -87,8 +87,9 @@ def _without_negligible(
     # The linear terms would leave the span of the neurons that are kept.
     if lanes.linear.any() or not small.any():
         return [(everyone, lanes)]
-    lost = (_highest(lanes, reach, order) * lanes.minus)[:, small].sum(1)
-    size = (_highest(lanes, reach, order) * lanes.plus)[:, small].sum(1)
+    chosen = lambda a: np.ascontiguousarray(a[:, small]).sum(1)
+    lost = chosen(_highest(lanes, reach, order) * lanes.minus)
+    size = chosen(_highest(lanes, reach, order) * lanes.plus)
     pays = lost + size <= _NEGLIGIBLE * value
     less = replace(lanes, constant=lanes.constant - lost * (1 + 1e-12))
     parts = [
@@ -101,7 +102,8 @@ def _without_negligible(
 def _keep(lanes: Lanes, keep: np.ndarray) -> Lanes:
     rows = {name: getattr(lanes, name)[keep] for name in ("rows", "offsets", "scale")}
     names = ("plus", "minus", "scores", "price", "spread")
-    columns = {name: getattr(lanes, name)[:, keep] for name in names}
+    # In rows again: a row must be summed in one order, however many there are.
+    columns = {n: np.ascontiguousarray(getattr(lanes, n)[:, keep]) for n in names}
     assert lanes.kin is not None
     return replace(lanes, **rows, **columns, kin=lanes.kin.without(~keep))
 
@@ -156,7 +158,7 @@ def _merge(
     rows, offsets = weight @ lanes.rows, weight @ lanes.offsets
     scores = product(lanes.scores, weight.T)
     apart = lanes.rows - rows[group]
-    deviation = np.abs(lanes.scores - scores[:, group])
+    deviation = np.abs(lanes.scores - np.ascontiguousarray(scores[:, group]))
     deviation = deviation + reach[:, None] * dual_lengths(apart, order)
     highest = scores + reach[:, None] * dual_lengths(rows, order)
     cost = _remainder(lanes.profile, highest[:, group], deviation)

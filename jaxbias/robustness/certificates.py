@@ -139,7 +139,7 @@ def root_certificate(
 
 def _sums(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Weighted sums of rows, each by itself."""
-    return np.einsum("ij,j->i", values, weights)
+    return np.einsum("ij,j->i", np.ascontiguousarray(values), weights)
 
 
 def _splits(
