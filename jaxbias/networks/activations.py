@@ -43,6 +43,14 @@ class Activation(abc.ABC):
         """
         return self.degree - 1.0
 
+    @property
+    def lipschitz(self) -> float | None:
+        r"""A constant L with $|\psi(a) - \psi(b)| \le L |a - b|$, None where unstated.
+
+        Radii of an activation that has no certificate of its own rest on it.
+        """
+        return None
+
     def response(
         self, scores: Float[Array, "sample neuron"], norms: Float[Array, " neuron"]
     ) -> Float[Array, "sample neuron"]:
@@ -105,6 +113,11 @@ class ReLU(Activation):
         """False: at degree 1 there is nothing to divide by."""
         return False
 
+    @property
+    def lipschitz(self) -> float:
+        """1, the steeper slope."""
+        return 1.0
+
     def value(self, c: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
         """The positive part."""
         return jax.nn.relu(c)
@@ -144,6 +157,11 @@ class LeakyReLU(Activation):
     def normalised(self) -> bool:
         """False: at degree 1 there is nothing to divide by."""
         return False
+
+    @property
+    def lipschitz(self) -> float:
+        """1, the steeper slope."""
+        return 1.0
 
     def value(self, c: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
         """The leaky positive part."""

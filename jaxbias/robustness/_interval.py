@@ -17,7 +17,7 @@ from jaxbias.robustness._branching import Budget, grow
 from jaxbias.robustness._convex import nearest, tangent_sets
 from jaxbias.robustness._ends import Ends, lengths, margins
 from jaxbias.robustness._lanes import Lanes
-from jaxbias.robustness._lower import METHODS, reduced, root_bounds
+from jaxbias.robustness._lower import METHODS, lipschitz_bounds, reduced, root_bounds
 from jaxbias.robustness._normal_form import Sites, plain, scaled
 from jaxbias.robustness._patterns import patterns
 from jaxbias.robustness._problems import Attacked, Box, Tried
@@ -39,7 +39,9 @@ _SETTLED = 1.001
 _BEYOND = 1e-14
 _CONVEX = METHODS.index("convex relaxation")
 # Features of the largest convex projections that every effort can afford.
-_SMALL, _SMALL_BOXED = 24, 64
+_SMALL = 24
+# And of those that the shortest witness alone can afford.
+_MEDIUM = 64
 # Ends closer than this need no further search.
 _NEAR = 0.98
 
@@ -63,6 +65,7 @@ class Case:
     """
 
     reading: Reading
+    points: Float[np.ndarray, "sample feature"]
     sites: Sites
     labels: Int[np.ndarray, " sample"]
     attacked: Attacked
@@ -93,7 +96,7 @@ def open_case(
         places = tuple(scaled(end[None], down) for end in box)
         steps = tuple(end - sites.inputs for end in places)
     ends = Ends(sites.inputs, forward, options.order, options.tie, places)
-    return Case(reading, sites, labels, attacked, ends, steps, centres)
+    return Case(reading, points, sites, labels, attacked, ends, steps, centres)
 
 
 def close(case: Case, tried: Iterable[Tried], options: Options) -> Radius:
@@ -111,6 +114,7 @@ def close(case: Case, tried: Iterable[Tried], options: Options) -> Radius:
     rows = np.flatnonzero(~ends.broken)
     activation = case.reading.form.activation
     wanted = options.effort != "attack"
+    stated = activation.lipschitz
     if has_certificate(activation) and len(rows):
         lanes = _Lanes(case, rows, options)
         lanes.improve(kept)
@@ -118,6 +122,14 @@ def close(case: Case, tried: Iterable[Tried], options: Options) -> Radius:
         lanes.look_further(found[0])
         if wanted:
             lower[rows], below[rows], nodes[rows] = _certify(lanes, *found)
+    elif wanted and stated is not None and len(rows):
+        part = case.sites.take(rows)
+        lower[rows] = lipschitz_bounds(
+            case.reading, part, case.labels[rows], options.order
+        )
+        # A witness may be as near as the constant lets it be.
+        lower[rows] = np.minimum(lower[rows], ends.upper[rows])
+        below[rows] = "Lipschitz constant"
     if options.effort == "exact":
         gap = np.full(count, options.budget.gap)
         gap[below == "MILP"] = max(options.budget.gap, _integer.LEAST_GAP)
@@ -126,8 +138,11 @@ def close(case: Case, tried: Iterable[Tried], options: Options) -> Radius:
     else:
         status = np.full(count, "bounds" if wanted else "attack", dtype=object)
     status[np.isinf(ends.upper)] = "no witness"
-    if wanted and not has_certificate(activation):
-        status += f"; lower end 0: no certificate for {type(activation).__name__}"
+    if wanted and not has_certificate(activation) and stated is None:
+        status += (
+            f"; lower end 0: no certificate for {type(activation).__name__}, "
+            "which states no Lipschitz constant"
+        )
     status[ends.broken] = "broken when clean"
     method = np.array([f"{a} / {b}" for a, b in zip(below, ends.source, strict=True)])
     up = case.sites.exponent
@@ -153,6 +168,7 @@ def _take(case: Case, tried: Tried, options: Options) -> tuple[np.ndarray, np.nd
         ]
     )
     form = case.reading.form
+    smooth = has_certificate(form.activation) and case.box is None
     every, rows_of = [], []
     for steps, flipped, start in zip(*tried.found, strict=True):
         rows, steps, source = tried.lane[flipped], steps[flipped], names[start[flipped]]
@@ -160,7 +176,7 @@ def _take(case: Case, tried: Tried, options: Options) -> tuple[np.ndarray, np.nd
             continue
         every.append(steps)
         rows_of.append(rows)
-        if len(case.attacked.reading.form.rows) < len(form.rows) and case.box is None:
+        if len(case.attacked.reading.form.rows) < len(form.rows) and smooth:
             # Labels are signs: only networks with one output are thinned.
             better, clean = steps, (case.sites.take(rows), case.labels[rows])
             for _ in range(1 if form.activation.degree == 1 else 2):
@@ -234,12 +250,15 @@ class _Lanes:
     def improve(self, kept: list[tuple[np.ndarray, np.ndarray]]) -> None:
         """Project onto convex sets of broken points, where projections are small."""
         for index, small in self.parts:
-            if self.fits(small):
+            if self.fits(small, _MEDIUM):
                 self.polish(index, small)
+            if self.fits(small):
                 for rows, steps in self._spread(kept):
                     self._follow(index, small, rows, steps)
 
-    def polish(self, index: np.ndarray, small: Lanes) -> None:
+    def polish(
+        self, index: np.ndarray, small: Lanes, thorough: bool = False
+    ) -> None:
         """Relinearise at the witnesses: the set of broken points of each holds it."""
         order, ends = self.options.order, self.case.ends
         steps = (ends.witness - self.case.sites.inputs)[self.rows][small.point]
@@ -247,6 +266,8 @@ class _Lanes:
         found = descend(small, self.inner(small, steps), reach, order, 3)
         everyone = np.arange(small.count)
         self.offer(small, "relinearised witness")(everyone, found.step)
+        if not self.fits(small) and not thorough:
+            return
         all_on = np.broadcast_to(np.maximum(small.scores, 0) + 1.0, small.scores.shape)
         found = nearest(small, tangent_sets(small, all_on), reach, order)
         found = descend(small, found.step, reach, order, 2)
@@ -263,9 +284,8 @@ class _Lanes:
                     found = descend(part, begin, reach, self.options.order, 3)
                     self.offer(part, source)(np.arange(part.count), found.step)
 
-    def fits(self, small: Lanes) -> bool:
+    def fits(self, small: Lanes, most: int = _SMALL) -> bool:
         """Whether convex projections of these lanes are cheap."""
-        most = _SMALL if self.case.box is None else _SMALL_BOXED
         return small.rows.shape[1] <= most
 
     def _spread(self, kept):
@@ -351,7 +371,7 @@ def _refine(
     nodes = np.zeros(small.count, int)
     upper = lambda: np.minimum(of.reach_now()[index], reach)
     if not of.fits(small):
-        of.polish(index, small)
+        of.polish(index, small, thorough=True)
     # The tree repeats the first round and seldom leaves the others to do.
     solved = relaxed(small, lower, reach, order, *([1] if exact else []))
     method = np.where(solved.lower > lower, _CONVEX, method)

@@ -2,12 +2,15 @@
 
 from dataclasses import replace
 
+import jax
+import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from jaxbias.robustness._lanes import Lanes, difference, growing
 from jaxbias.robustness._normal_form import NormalForm, Sites, scaled
-from jaxbias.robustness._reduction import reduce
+from jaxbias.robustness._reading import Reading, combine, problems
+from jaxbias.robustness._reduction import dual_lengths, reduce
 from jaxbias.robustness._relaxations import NAMES
 from jaxbias.robustness.certificates import root_certificate
 
@@ -56,6 +59,39 @@ def root_bounds(
             extra=extra[members],
         )
     return lower
+
+
+def lipschitz_bounds(
+    reading: Reading,
+    points: Sites,
+    labels: Int[np.ndarray, " sample"],
+    order: float | int,
+) -> Float[np.ndarray, " sample"]:
+    r"""Radii that the stated Lipschitz constant L of an activation gives.
+
+    $f(x_0) / (L\sum_j |c_j| \|u_j\|_{q^*})$, of every problem of a point.
+
+    Args:
+        reading: a network whose activation states one.
+        points: the points.
+        labels: of the points.
+        order: 2 or infinity.
+    """
+    activation, lanes = reading.form.activation, problems(reading, points, labels)
+    stated = activation.lipschitz
+    assert stated is not None
+    with jax.enable_x64(True):
+        heights = np.asarray(activation.value(jnp.asarray(lanes.scores)))
+    sizes = lanes.plus + lanes.minus
+    value = ((lanes.plus - lanes.minus) * heights).sum(1) + lanes.constant
+    # The constant may amplify the rounding of a score as well.
+    far = np.abs(lanes.scores) + lanes.sizes[:, None]
+    bulk = (sizes * (np.abs(heights) + stated * far)).sum(1) + np.abs(lanes.constant)
+    steep = stated * (sizes * dual_lengths(lanes.rows, order)).sum(1)
+    above = np.maximum(value - 4 * lanes.unit * bulk, 0.0)
+    safe = np.where(steep > 0, steep, 1.0)
+    radius = np.where(steep > 0, above / safe * (1 - 4 * lanes.unit), np.inf)
+    return combine(lanes, np.where(above > 0, radius, 0.0))[0]
 
 
 def _plain(lanes: Lanes, form: NormalForm) -> np.ndarray:

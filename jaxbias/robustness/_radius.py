@@ -29,6 +29,8 @@ class Radius:
             was spent first; ``"no witness"`` or ``"broken when clean"``; with the
             reason where nothing could be certified.
         nodes: branch-and-bound nodes used; 0 without a search.
+        witness_dtype: the type in which the witnesses flip the network, too.
+        margin: what that adds to ``upper``; an exact search is exact without it.
 
     Raises:
         ValueError: for a lower end above its upper end, which no input can excuse.
@@ -43,6 +45,8 @@ class Radius:
     method: Shaped[np.ndarray, "*run sample"]
     status: Shaped[np.ndarray, "*run sample"]
     nodes: Int[np.ndarray, "*run sample"]
+    witness_dtype: str = "float64"
+    margin: Float[np.ndarray, "*run sample"] | None = None
 
     def __post_init__(self):
         shape = self.lower.shape

@@ -12,6 +12,7 @@ from jaxbias.networks.activations import Activation
 from jaxbias.networks.readouts import ProbabilitySum, Readout
 from jaxbias.networks.weights import Weights
 from jaxbias.robustness._branching import Budget
+from jaxbias.robustness._cast import check_dtype, held
 from jaxbias.robustness._inputs import (
     check_box,
     check_centres,
@@ -44,6 +45,7 @@ def radius(
     centres: Any = None,
     activation: Activation | None = None,
     certify_dtype: Any = "float64",
+    witness_dtype: Any = None,
     search: Search | None = None,
     budget: Budget | None = None,
 ) -> Radius:
@@ -75,6 +77,9 @@ def radius(
         centres: cluster centres (cluster, feature), as further starts of the attack.
         activation: needed with bare :class:`Weights` only.
         certify_dtype: only ``"float64"``.
+        witness_dtype: the type of the points and the network that a witness must flip,
+            beside float64; that of the weights when left out. Witnesses are numbers of
+            that type, and a little further away: ``margin`` says by how much.
         search: how hard the attack tries.
         budget: when ``"exact"`` gives up.
 
@@ -97,11 +102,13 @@ def radius(
     """
     options = _options(order, effort, tie, certify_dtype, search, budget)
     weights, activation, normalise = unpack(network, activation)
+    dtype = check_dtype(witness_dtype, weights)
     # The sum of probabilities is the one read-out that scales change.
     divided = not isinstance(readout, ProbabilitySum)
     form = normal_form(weights, activation, normalise_inputs=normalise, divided=divided)
     case = _case(weights, form, inputs, labels, centres, box, readout, options)
-    return close(case, _tries(case, options), options)
+    found = close(case, _tries(case, options), options)
+    return _held(found, case, weights, box, normalise, dtype)
 
 
 def radius_batch(
@@ -117,6 +124,7 @@ def radius_batch(
     box: tuple[Any, Any] | None = None,
     centres: Any = None,
     certify_dtype: Any = "float64",
+    witness_dtype: Any = None,
     search: Search | None = None,
     budget: Budget | None = None,
 ) -> Radius:
@@ -136,6 +144,7 @@ def radius_batch(
         box: lowest and highest inputs that a witness must keep to.
         centres: centres of each run (run, cluster, feature), or shared ones.
         certify_dtype: only ``"float64"``.
+        witness_dtype: the type that witnesses are for; that of the weights.
         search: how hard the attack tries.
         budget: when ``"exact"`` gives up on a run.
 
@@ -144,6 +153,7 @@ def radius_batch(
     """
     options = _options(order, effort, tie, certify_dtype, search, budget)
     arrays = jax.tree.map(np.asarray, weights)
+    dtype = check_dtype(witness_dtype, arrays)
     if arrays.hidden.ndim != 3:
         raise InputError(
             f"hidden weights of shape {arrays.hidden.shape}",
@@ -170,7 +180,8 @@ def radius_batch(
     parts = []
     for one, form, x, y, mu in zip(single, forms, points, names, middles, strict=True):
         case = _case(one, form, x, y, mu, box, readout, options, size)
-        parts.append(close(case, _tries(case, options), options))
+        found = close(case, _tries(case, options), options)
+        parts.append(_held(found, case, one, box, False, dtype))
     join = lambda name: np.stack([getattr(part, name) for part in parts])
     first = parts[0]
     return Radius(
@@ -183,6 +194,8 @@ def radius_batch(
         join("method"),
         join("status"),
         join("nodes"),
+        first.witness_dtype,
+        join("margin"),
     )
 
 
@@ -218,6 +231,24 @@ def _case(
     box = check_box(box, points)
     network = attacked(read, options.order, box is not None, size)
     return open_case(weights, read, points, names, network, box, centres, options)
+
+
+def _held(
+    found: Radius, case: Case, weights: Weights, box: Any, normalise: bool, dtype: Any
+) -> Radius:
+    activation, readout = case.reading.form.activation, case.reading.readout
+    points = case.points
+    return held(
+        found,
+        weights,
+        activation,
+        normalise,
+        readout,
+        points,
+        case.labels,
+        check_box(box, points),
+        dtype,
+    )
 
 
 def _tries(case: Case, options: Options) -> Iterator[Tried]:
