@@ -256,9 +256,7 @@ class _Lanes:
                 for rows, steps in self._spread(kept):
                     self._follow(index, small, rows, steps)
 
-    def polish(
-        self, index: np.ndarray, small: Lanes, thorough: bool = False
-    ) -> None:
+    def polish(self, index: np.ndarray, small: Lanes, thorough: bool = False) -> None:
         """Relinearise at the witnesses: the set of broken points of each holds it."""
         order, ends = self.options.order, self.case.ends
         steps = (ends.witness - self.case.sites.inputs)[self.rows][small.point]

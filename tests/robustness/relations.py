@@ -14,6 +14,8 @@ from random_nets import DIM, NEURONS, Case
 UNITS = (1 / 255, 255.0, 1e3, 1e5)
 # Rounding of weights and points moves a radius near 0 by about this much of a point.
 FLOOR = 1e-11
+# Relative: rounding of the weights where they are not multiplied by powers of two.
+OVERLAP = 1e-9
 
 
 class Twin(NamedTuple):
@@ -92,7 +94,7 @@ def _unit_of_two(rng, case):
     factor = 4.0 ** int(rng.choice([-8, -1, 1, 8]))
     rows = case.hidden / factor
     box = None if case.box is None else tuple(factor * end for end in case.box)
-    # Where neurons are divided by their norms the outputs grow alike, and no sign moves.
+    # Where neurons are divided by their norms outputs grow alike and keep signs.
     twin = replace(case, hidden=rows, points=factor * case.points, box=box)
     return Twin(twin, factor)
 
@@ -145,9 +147,7 @@ def _extremes_fit(case):
 
 def _rotation(rng, case):
     turn = np.linalg.qr(rng.normal(size=(DIM, DIM)))[0]
-    return Twin(
-        replace(case, hidden=case.hidden @ turn.T, points=case.points @ turn.T)
-    )
+    return Twin(replace(case, hidden=case.hidden @ turn.T, points=case.points @ turn.T))
 
 
 def _signed_permutation(rng, case):
@@ -277,18 +277,51 @@ RELATIONS = {
 }
 
 
-def apart(first, second, floor=0.0):
-    """Relative differences of ends; infinite where only one is, 0 below the floor."""
+class Differences(NamedTuple):
+    """What two radii of the same points say of each other, one entry a point."""
+
+    disjoint: np.ndarray
+    bits: np.ndarray
+    lower: np.ndarray
+    upper: np.ndarray
+
+
+def differences(case, first, second, factor=1.0):
+    """Differences of a case's radii from its twin's, which are ``factor`` times those.
+
+    Args:
+        case: the first case.
+        first: its radii.
+        second: the twin's radii.
+        factor: what the relation multiplies by.
+    """
+    floor = FLOOR * (1.0 + np.abs(case.points).max(-1))
+    lower, upper = second.lower / factor, second.upper / factor
+    below = lambda one, other: one <= other * (1 + OVERLAP) + floor
+    same = (second.lower == factor * first.lower) & (
+        second.upper == factor * first.upper
+    )
+    return Differences(
+        disjoint=~(below(first.lower, upper) & below(lower, first.upper)),
+        bits=~same,
+        lower=_apart(first.lower, lower, floor),
+        upper=_apart(first.upper, upper, floor),
+    )
+
+
+def _apart(first, second, floor):
+    """Relative differences; infinite where one end alone is, 0 below the floor."""
     with np.errstate(invalid="ignore"):
-        larger = np.maximum(first, second)
         gap = np.where(first == second, 0.0, np.abs(first - second))
-        found = np.where(np.isinf(gap), np.inf, gap / np.where(gap > 0, larger, 1.0))
-    return np.where(gap <= floor, 0.0, found)
+    larger = np.maximum(first, second)
+    share = gap / np.where((larger > 0) & np.isfinite(larger), larger, 1.0)
+    return np.where(gap <= floor, 0.0, share)
 
 
-def floor_of(case):
-    """Lengths that are rounding, of every point of a case."""
-    return FLOOR * (1.0 + np.abs(case.points).max(-1))
+def allowed(first, second, most, closed):
+    """How far the ends of each point may be apart: less where both say "exact"."""
+    both = (first.status == "exact") & (second.status == "exact")
+    return np.where(both, closed, most)
 
 
 def companies(rng, case):
@@ -298,6 +331,6 @@ def companies(rng, case):
         "alone": rng.integers(count, size=1),
         "the first three": np.arange(3),
         "permuted": rng.permutation(count),
-        "duplicated": np.tile(np.arange(count), 2)[: 2 * count],
+        "duplicated": np.tile(np.arange(count), 2),
     }
     return {name: (case.rows(rows), rows) for name, rows in index.items()}
