@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-_HALVINGS = 60
+_HALVINGS = 50
 
 
 def shortest(

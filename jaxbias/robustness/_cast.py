@@ -27,7 +27,7 @@ from jaxbias.robustness._radius import Radius
 # Pushes, as multiples of the type's unit of the step and of the input: doubled each.
 _PUSHES = 22
 # Units of the type that a sum may be off by, in shares of the sum of sizes.
-_ROUNDING = 2.0
+_ROUNDING = 1.0
 
 
 def check_dtype(dtype: Any, weights: Weights) -> np.dtype:
@@ -73,16 +73,18 @@ def held(
     if len(waiting):
         slope[waiting] = look.descent(witness[waiting], labels[waiting], found.order)
     for number in range(_PUSHES):
-        for along in (True, False):
+        for way in ("step", "slope", "kinks"):
             if not len(waiting):
                 break
             size = 0.0 if number == 0 else unit * 2.0 ** (number - 1)
             start, end = points[waiting], found.witness[waiting]
             step = end - start
-            if along:
+            if way == "step":
                 trial = end + size * step
-            else:
+            elif way == "slope":
                 trial = end + size * found.upper[waiting][:, None] * slope[waiting]
+            else:
+                trial = look.behind(end, max(size, unit))
             trial = _representable(trial, box, dtype)
             flips = look.flips(trial, labels[waiting], strict)
             done = waiting[flips]
@@ -158,6 +160,25 @@ class _Look:
             wrong &= (below < 0) if strict else (below <= 0)
             good[where] = wrong[: where.stop - where.start]
         return good
+
+    def behind(self, points: np.ndarray, share: float) -> np.ndarray:
+        """Points moved a share of their scores' sizes behind the kinks that are near.
+
+        Where the network is 0 on a whole region its nearest point is a corner, which
+        no straight way leads past.
+        """
+        weights = jax.tree.map(np.asarray, self._twin)
+        bias = 0.0 if weights.hidden_bias is None else weights.hidden_bias
+        found = points.copy()
+        for row, point in enumerate(points):
+            score = weights.hidden @ point + bias
+            depth = share * (np.abs(weights.hidden) @ np.abs(point) + np.abs(bias))
+            near = np.abs(score) < 2 * depth
+            if near.any():
+                back = -score[near] - depth[near]
+                move, *_ = np.linalg.lstsq(weights.hidden[near], back, rcond=None)
+                found[row] = point + move
+        return found
 
     def descent(self, points: np.ndarray, labels: np.ndarray, order: float):
         """Where the margin falls fastest, of length 1."""

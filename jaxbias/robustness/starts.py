@@ -44,12 +44,14 @@ def starts(
     """Steps to start from, one block of points a start."""
     anchors = _anchors(problem)
     shift = jnp.matmul(anchors, problem.rows.T, precision=EXACT)
-    ways = _tangents(problem, activation, shift, picks, order)
-    blocks = [project(problem, order, *way) for way in ways]
-    nothing = jnp.zeros_like(blocks[0])
-    paths = _descent(problem, activation, order, nothing)
+    slopes, targets = _tangents(problem, activation, shift, picks, order)
+    many = repeat(problem, len(targets))
+    flat = slopes.reshape(-1, slopes.shape[-1]), targets.reshape(-1)
+    tangents = project(many, order, *flat)
     straight = _straight(problem, activation, order, anchors, shift)
-    return jnp.concatenate([nothing, straight, *paths, *blocks])
+    nothing = jnp.zeros_like(straight)
+    paths = _descent(problem, activation, order, nothing)
+    return jnp.concatenate([nothing, straight, paths, tangents])
 
 
 def _anchors(problem: Problem) -> Float[Array, "point anchor feature"]:
@@ -94,7 +96,7 @@ def _straight(
 
 def _descent(
     problem: Problem, activation: Activation, order: float | int, start: Array
-) -> list[Array]:
+) -> Array:
     r"""Paths of steepest descent of $\log N_{own} - \log N_{opp}$, up to the boundary.
 
     For a homogeneous network the logarithms do not change along a ray from the origin,
@@ -120,8 +122,7 @@ def _descent(
         pace = jnp.where(lead > 0, pace, jnp.zeros_like(pace))[:, None]
         return inside(many, now + pace * new)
 
-    paths = jax.lax.fori_loop(0, _STEPS, step, jnp.tile(start, (len(_PACES), 1)))
-    return jnp.split(paths, len(_PACES))
+    return jax.lax.fori_loop(0, _STEPS, step, jnp.tile(start, (len(_PACES), 1)))
 
 
 def _tangents(
@@ -130,7 +131,7 @@ def _tangents(
     shift: Array,
     picks: int,
     order: float | int,
-) -> list[tuple[Array, Array]]:
+) -> tuple[Array, Array]:
     """Slopes and targets of the chosen tangents: all on, then the closest."""
     amplitudes, scores = problem.amplitudes, problem.scores
     clean = halves(scores, amplitudes, problem.constants, activation)
@@ -179,7 +180,6 @@ def _tangents(
 
     _, closest = jax.lax.scan(pick, distance, length=picks)
     choices = jnp.concatenate([jnp.zeros_like(closest[:1]), closest])
-    return [
-        (take(bent, choice), take(tangent, choice) - clean.positive)
-        for choice in choices
-    ]
+    return jax.vmap(
+        lambda choice: (take(bent, choice), take(tangent, choice) - clean.positive)
+    )(choices)
