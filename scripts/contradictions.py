@@ -307,8 +307,8 @@ PARTS = {
         metamorphic_log,
         "Radii of networks that are the same but for how they are written",
         "A failure is a pair of intervals that do not overlap, an end further apart "
-        "than 2 % (1.3e-6 where both are exact), other bits where only powers of two or the company "
-        "changed, or a crash.",
+        "than 2 % (1.3e-6 where both are exact), other bits where only powers of two "
+        "or the company changed, or a crash.",
     ),
     "contradictions": (
         contradictions,

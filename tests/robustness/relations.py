@@ -122,7 +122,8 @@ def _layers_of_two(rng, case):
 def _extremes(rng, case):
     """Scales whose squares or powers are no floats, exactly representable."""
     inputs = 2.0 ** float(rng.choice([-660, 0, 500]))
-    hidden = 2.0 ** float(rng.choice([-300, 0, 530]))
+    # The rows themselves, hidden / inputs, must be floats.
+    hidden = 2.0 ** float(rng.choice([-300, 0] if inputs < 1 else [-300, 0, 530]))
     output = 2.0 ** float(rng.choice([-996, 0, 530]))
     plain = case.bias is None and case.constant is None
     if not plain:
