@@ -234,7 +234,8 @@ def wide(out):
             jb.networks.TwoLayer(2000, activation, balanced(1e-7)), model, 200
         )
         problem = flow.problem(jax.random.key(0), dtype="float64")
-        run = jb.dynamics.solve(problem, [horizon], {}, jb.dynamics.Adaptive())
+        integrator = jb.dynamics.Adaptive(accuracy="final outputs")
+        run = jb.dynamics.solve(problem, [horizon], {}, integrator)
         test = model.sample(200, key=jax.random.key(1), dtype="float64")
         for effort in PLANE_EFFORTS:
             start = time.monotonic()

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from jax.core import Tracer
+from jax.errors import TracerArrayConversionError
 from jaxtyping import Bool
 
 from jaxbias._checks import AccuracyWarning
@@ -44,15 +44,18 @@ def warn_if_inaccurate(
         asked = integrator.method == "euler"
         remedy = "a smaller step"
     meters = {name: statistics[name] for name in METERS}
-    if asked or any(isinstance(m, Tracer) for m in meters.values()):
+    if asked:
         return
-    bad = np.atleast_1d(inaccurate(meters))
+    try:
+        bad = np.atleast_1d(inaccurate(meters))
+    except TracerArrayConversionError:
+        return
     if not bad.any():
         return
     readings = ", ".join(
-        f"{name} {np.nanmax(np.where(bad, meter, np.nan)):.2g}"
+        f"{name} {values[bad].max():.2g}"
         for name, meter in meters.items()
-        if not np.all(np.isnan(np.asarray(meter)[..., bad]))
+        if not np.isnan((values := np.atleast_1d(np.asarray(meter)))[bad]).any()
     )
     runs = "this run" if bad.size == 1 else f"{bad.sum()} of {bad.size} runs"
     warnings.warn(
