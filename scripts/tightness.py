@@ -133,6 +133,92 @@ def plane(out, nets, branched):
             )
 
 
+def compared(out, name, cases):
+    """One line: upper ends of the default effort over those of an exact search."""
+    ratios, missed, stops, networks = [], 0, 0, 0
+    start = time.monotonic()
+    for net, x, y, options in cases:
+        networks += 1
+        default = radius(net, x, y, **options).upper
+        budget = Budget(nodes=1000, gap=1e-5, seconds=20)
+        found = radius(net, x, y, effort="exact", budget=budget, **options)
+        known = np.isfinite(found.upper) & (found.upper > 0)
+        missed += int(np.isinf(default[known]).sum())
+        stops += int(np.sum(found.status == "gap"))
+        known &= np.isfinite(default)
+        ratios += list(default[known] / found.upper[known])
+    ratios = np.array(ratios)
+    out(
+        f"| {name} | {networks} | {len(ratios)} | {np.mean(ratios > 1.02):.4f} "
+        f"| {np.mean(ratios > 1 + 1e-6):.4f} | {np.quantile(ratios, 0.99):.4f} "
+        f"({ratios.max():.4f}) | {missed} | {stops} "
+        f"| {time.monotonic() - start:.0f} |"
+    )
+
+
+def biased(out, nets):
+    """The default effort against exact searches."""
+    out("\n## Effort bounds against exact: upper ends\n")
+    out(
+        "Random networks with biases: 8 neurons, 5 inputs, 4 points each. Summed "
+        "logits: 4 clusters in 12 dimensions, noise 0.1, one neuron a class and "
+        "trained networks of 40 neurons.\n\n| network | networks | points "
+        "| > 2 % above | > 1e-6 above | ratio: 99 % (largest) | missed "
+        "| budget stops | s |\n|---|---|---|---|---|---|---|---|---|"
+    )
+    for p in (1.0, 3.0):
+        for order in (2.0, np.inf):
+            cases = random_biased(p, order, nets)
+            compared(out, f"biased, p = {p:g}, l_{order:g}", cases)
+    for order in (2.0, np.inf):
+        for kind in ("explicit", "trained"):
+            compared(out, f"summed logits, {kind}, l_{order:g}", summed(kind, order))
+
+
+def random_biased(p, order, nets):
+    """Networks, points, labels and options; every number standard normal."""
+    rng = np.random.default_rng(0)
+    activation = jb.networks.ReLU() if p == 1 else jb.networks.Power(p)
+    for _ in range(nets):
+        hidden, bias = rng.normal(size=(8, 5)), rng.normal(size=8)
+        output, constant = rng.normal(size=8), 0.3 * rng.normal()
+        x = rng.normal(size=(4, 5))
+        f = np.maximum(x @ hidden.T + bias, 0) ** p @ output + constant
+        arrays = (jnp.asarray(a) for a in (hidden, output, bias, np.array(constant)))
+        net = Weights(*arrays, jnp.ones(8, bool))
+        options = {"activation": activation, "order": order}
+        yield net, x, np.where(f > 0, 1, -1), options
+
+
+def summed(kind, order):
+    """Networks with one class a cluster, read out by the sums of two groups."""
+    rng = np.random.default_rng(1)
+    groups = np.array([1, 1, -1, -1])
+    options = {
+        "activation": jb.networks.ReLU(),
+        "order": order,
+        "readout": jb.networks.readouts.SummedLogits(tuple(groups.tolist())),
+    }
+    for _ in range(10):
+        clusters = rng.integers(4, size=40)
+        x = np.eye(4, 12)[clusters] + 0.1 * rng.normal(size=(40, 12))
+        hidden, output = np.eye(4, 12), np.eye(4)
+        if kind == "trained":
+            hidden = 0.05 * rng.normal(size=(40, 12))
+            output = 0.05 * rng.normal(size=(40, 4))
+            for _ in range(2000):
+                heights = np.maximum(x @ hidden.T, 0)
+                logits = heights @ output
+                share = np.exp(logits - logits.max(1, keepdims=True))
+                error = share / share.sum(1, keepdims=True) - np.eye(4)[clusters]
+                back = (error @ output.T) * (heights > 0)
+                output = output - 0.2 * heights.T @ error / 40
+                hidden = hidden - 0.2 * back.T @ x / 40
+        mask = jnp.ones(len(hidden), bool)
+        net = Weights(jnp.asarray(hidden), jnp.asarray(output), None, None, mask)
+        yield net, x[:10], groups[clusters[:10]], options
+
+
 def wide(out):
     """A trained network of 2000 neurons."""
     out("\n## Trained networks of width 2000: D = 1000, K = 10, noise 0.1, 200 rows\n")
@@ -216,7 +302,13 @@ def images(out, epochs, orders):
 
 def main():
     """Run the parts and write the log as it grows."""
-    parts = {"clusters": clusters, "plane": plane, "wide": wide, "images": images}
+    parts = {
+        "clusters": clusters,
+        "plane": plane,
+        "biased": biased,
+        "wide": wide,
+        "images": images,
+    }
     asked = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     asked.add_argument("parts", nargs="*", choices=[*parts, []], default=[])
     asked.add_argument("--nets", type=int, default=500)
@@ -239,6 +331,8 @@ def main():
         for name in given.parts or parts:
             if name == "plane":
                 plane(out, given.nets, given.branched)
+            elif name == "biased":
+                biased(out, given.nets)
             elif name != "images":
                 parts[name](out)
             elif os.environ.get("JAXBIAS_DATA"):

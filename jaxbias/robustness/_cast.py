@@ -26,6 +26,8 @@ from jaxbias.robustness._radius import Radius
 
 # Pushes, as multiples of the type's unit of the step and of the input: doubled each.
 _PUSHES = 22
+# Of those, how many are straight before corners are looked behind.
+_STRAIGHT = 6
 # Units of the type that a sum may be off by, in shares of the sum of sizes.
 _ROUNDING = 1.0
 
@@ -69,12 +71,14 @@ def held(
     upper = found.upper.copy()
     waiting = np.flatnonzero(np.isfinite(found.upper) & (found.upper > 0))
     unit = float(jnp.finfo(dtype).eps)
+    corners = lambda number: activation.degree == 1 and number >= _STRAIGHT
     slope = np.zeros_like(points)
     if len(waiting):
         slope[waiting] = look.descent(witness[waiting], labels[waiting], found.order)
     for number in range(_PUSHES):
         for way in ("step", "slope", "kinks"):
-            if not len(waiting):
+            # Corners are rare, and only networks of degree 1 have them.
+            if not len(waiting) or (way == "kinks" and not corners(number)):
                 break
             size = 0.0 if number == 0 else unit * 2.0 ** (number - 1)
             start, end = points[waiting], found.witness[waiting]
@@ -168,7 +172,8 @@ class _Look:
         no straight way leads past.
         """
         weights = jax.tree.map(np.asarray, self._twin)
-        bias = 0.0 if weights.hidden_bias is None else weights.hidden_bias
+        bias = weights.hidden_bias
+        bias = np.zeros(len(weights.hidden)) if bias is None else bias
         found = points.copy()
         for row, point in enumerate(points):
             score = weights.hidden @ point + bias

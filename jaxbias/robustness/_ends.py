@@ -3,6 +3,7 @@
 import functools
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -62,7 +63,12 @@ def margins(
     power = 1.0 if form.activation.normalised else form.activation.degree
     # What the outputs of the divided layers are smaller by.
     down = second + power * first - form.exponent
-    constants = scaled(form.levels(sites.exponent), -down)
+    # Of all outputs, those included that the form has folded into one.
+    constant = np.zeros(output.shape[1:])
+    if weights.output_bias is not None:
+        constant = np.asarray(weights.output_bias, np.float64)
+    levels = replace(form, constant=constant).levels(sites.exponent)
+    constants = scaled(levels, -down)
     with jax.enable_x64(True):
         arrays = [jax.device_put(a) for a in (hidden, output, np.asarray(weights.mask))]
         arrays = Weights(arrays[0], arrays[1], None, None, arrays[2])

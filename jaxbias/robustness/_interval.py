@@ -169,29 +169,27 @@ def _take(case: Case, tried: Tried, options: Options) -> tuple[np.ndarray, np.nd
     )
     form = case.reading.form
     smooth = has_certificate(form.activation) and case.box is None
-    every, rows_of = [], []
-    for steps, flipped, start in zip(*tried.found, strict=True):
-        rows, steps, source = tried.lane[flipped], steps[flipped], names[start[flipped]]
-        if not len(rows):
-            continue
-        every.append(steps)
-        rows_of.append(rows)
-        if len(case.attacked.reading.form.rows) < len(form.rows) and smooth:
-            # Labels are signs: only networks with one output are thinned.
-            better, clean = steps, (case.sites.take(rows), case.labels[rows])
-            for _ in range(1 if form.activation.degree == 1 else 2):
-                better = relinearised(form, *clean, better, options.order)
-            # Half of those on the tangent itself would round to the wrong side.
-            case.ends.offer(rows, (1 + _BEYOND) * better, source)
-            # They differ in the last digits, or the tangent has led astray.
-            astray = _SETTLED * lengths(steps, options.order) < case.ends.upper[rows]
-            rows, steps, source = rows[astray], steps[astray], source[astray]
-        case.ends.offer(rows, steps, source)
-    none = np.zeros((0, case.sites.inputs.shape[1]))
-    return (
-        np.concatenate([np.zeros(0, int), *rows_of]),
-        np.concatenate([none, *every]),
-    )
+    steps, flipped, start = tried.found
+    with np.errstate(invalid="ignore"):
+        far = np.where(flipped, lengths(steps, options.order), np.inf)
+    # The shortest of each point and rival; the others are only looked at again.
+    best, lane = np.argmin(far, axis=0), np.arange(far.shape[1])
+    some = np.flatnonzero(flipped[best, lane])
+    rows, chosen = tried.lane[some], best[some]
+    first, source = steps[chosen, some], names[start[chosen, some]]
+    if len(rows) and smooth and len(case.attacked.reading.form.rows) < len(form.rows):
+        # Labels are signs: only networks with one output are thinned.
+        better, clean = first, (case.sites.take(rows), case.labels[rows])
+        for _ in range(1 if form.activation.degree == 1 else 2):
+            better = relinearised(form, *clean, better, options.order)
+        # Half of those on the tangent itself would round to the wrong side.
+        case.ends.offer(rows, (1 + _BEYOND) * better, source)
+        # They differ in the last digits, or the tangent has led astray.
+        astray = _SETTLED * lengths(first, options.order) < case.ends.upper[rows]
+        rows, first, source = rows[astray], first[astray], source[astray]
+    case.ends.offer(rows, first, source)
+    again, point = np.nonzero(flipped)
+    return tried.lane[point], steps[again, point]
 
 
 def _visit(case: Case, places: np.ndarray) -> None:

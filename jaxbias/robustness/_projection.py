@@ -112,8 +112,7 @@ def project(sets: ConvexSets, profile: Profile, order: float | int) -> Projectio
                 low=None if sets.low is None else side(sets.low, index),
                 high=None if sets.high is None else side(sets.high, index),
             )
-            arrays = jax.tree.map(jnp.asarray, full)
-            parts.append(jax.tree.map(np.asarray, _project(arrays, profile, order)))
+            parts.append(jax.device_get(_project(full, profile, order)))
     lower, step, closed = (
         np.concatenate(field)[:count] for field in zip(*parts, strict=True)
     )
