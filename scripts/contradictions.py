@@ -114,22 +114,31 @@ def groups(given, effort):
     )
 
 
+def intervals(counts, case, where, label, effort):
+    """A case's radii; a crash is counted as a failure of every point."""
+    try:
+        return case.radius(effort)
+    except Exception as error:
+        counts.add(where, cases=len(case.points), crashed=len(case.points))
+        counts.fail(f"{label}: {type(error).__name__}: {str(error)[:100]}")
+        return None
+
+
 def metamorphic(counts, number, seed, efforts):
     """One network under every relation."""
     case, given, effort = network(number, seed, efforts)
     label = f"network {number}: {words(given)}, {effort}"
-    first = case.radius(effort)
+    first = intervals(counts, case, groups(given, effort), label, effort)
+    if first is None:
+        return
     for name, relation in kin.RELATIONS.items():
         if not relation.asks(case):
             continue
         rng = np.random.default_rng([seed, number, zlib.crc32(name.encode())])
         twin, factor = relation.apply(rng, case)
         where = (*groups(given, effort), f"relation {name}", f"{effort}: {name}")
-        try:
-            second = twin.radius(effort)
-        except Exception as error:  # A crash is a failure of every point.
-            counts.add(where, cases=len(case.points), crashed=len(case.points))
-            counts.fail(f"{label}: {name}: {type(error).__name__}: {str(error)[:100]}")
+        second = intervals(counts, twin, where, f"{label}: {name}", effort)
+        if second is None:
             continue
         found = kin.differences(case, first, second, factor)
         # Teeth: one of the two upper ends raised.
@@ -192,7 +201,9 @@ def contradictions(counts, number, seed, efforts):
     """One network under every attack."""
     case, given, effort = network(number, seed, efforts)
     label = f"network {number}: {words(given)}, {effort}"
-    found = case.radius(effort)
+    found = intervals(counts, case, groups(given, effort), label, effort)
+    if found is None:
+        return
     rng = np.random.default_rng([seed, number, 2])
     wrong = rivals.witness_fails(case, found, nets.ROUNDING)
     for row in np.flatnonzero(wrong):
@@ -281,21 +292,22 @@ def contradictions_log(counts):
         get = lambda name, heading=heading: counts.sums[f"{heading}|{name}"]
         rows.append(
             f"| {heading[7:]} | {get('cases')} | {get('found')} | {get('upper')} "
-            f"| {get('lower')} | {counts.most[f'{heading}|excess']:.1e} "
+            f"| {get('lower')} | {counts.most.get(f'{heading}|excess', 0.0):.1e} "
             f"| {get('noticed')} |"
         )
     rows += [
         "",
-        "| networks | points | witness fails | `upper` contradicted "
+        "| networks | points | crashed | witness fails | `upper` contradicted "
         "| `lower` contradicted | most | raised ends noticed |",
-        "|---|---|---|---|---|---|---|",
+        "|---|---|---|---|---|---|---|---|",
     ]
     kinds = ("all", "effort ", "norm ", "p ", "biases ", "box ", "outputs ")
     for heading in [name for kind in kinds for name in counts.headings(kind)]:
         get = lambda name, heading=heading: counts.sums[f"{heading}|{name}"]
         rows.append(
-            f"| {heading} | {get('cases')} | {get('witness')} | {get('upper')} "
-            f"| {get('lower')} | {counts.most[f'{heading}|excess']:.1e} "
+            f"| {heading} | {get('cases')} | {get('crashed')} | {get('witness')} "
+            f"| {get('upper')} "
+            f"| {get('lower')} | {counts.most.get(f'{heading}|excess', 0.0):.1e} "
             f"| {get('noticed')} of {get('raised')} |"
         )
     return rows
