@@ -30,6 +30,8 @@ class Run(NamedTuple):
         finished: whether every seed went to its end.
         evaluations: full-batch gradients a seed.
         peak_megabytes: highest resident memory above what libraries and data hold.
+        losses: training loss (seed, time), where it was asked for.
+        scaled: from what the seconds are scaled, in words.
     """
 
     seconds: float
@@ -37,6 +39,8 @@ class Run(NamedTuple):
     finished: bool
     evaluations: float
     peak_megabytes: float
+    losses: np.ndarray | None = None
+    scaled: str = ""
 
 
 class Worker:
@@ -60,12 +64,16 @@ class Worker:
             self._process.start()
         theirs.close()
 
-    def prepare(self, setting: dict | str, seeds: tuple[int, ...]) -> float:
+    def prepare(
+        self, setting: dict | str, seeds: tuple[int, ...], record: bool = False
+    ) -> float:
         """Make a setting ready and return the seconds of compiling.
 
         ``"tight"`` is the reference solution, ``"looser"`` one to tell its error by.
+        With ``record`` a run is of all the work, and hands back the losses; without,
+        it is what is timed.
         """
-        return self._ask("prepare", setting, seeds)
+        return self._ask("prepare", setting, seeds, record)
 
     def run(self) -> Run:
         """Run what was made ready last."""
@@ -121,7 +129,7 @@ def _serve(pipe: Any, method: str, workload_name: str, cache: str | None) -> Non
             return
         try:
             if order == "prepare":
-                setting, seeds = details
+                setting, seeds, record = details
                 problems = load.problems(seeds, "float32")
                 jax.block_until_ready(problems)
                 held = _resident("VmRSS")
@@ -132,14 +140,24 @@ def _serve(pipe: Any, method: str, workload_name: str, cache: str | None) -> Non
                     prepared = module.tight(load, seeds)
                 elif setting == "looser":
                     prepared = module.tight(load, seeds, 3.0)
+                elif record:
+                    prepared = module.prepare(load, seeds, setting, record=True)
                 else:
                     prepared = module.prepare(load, seeds, setting)
                 answer = prepared.compile_seconds
             else:
                 seconds, found = _timed(prepared.run)
                 peak = _resident("VmHWM") - held
-                outputs = load.outputs(seeds, found.solution)
-                answer = seconds, outputs, found.finished, found.evaluations, peak
+                outputs = load.outputs(seeds[: found.seeds], found.solution)
+                answer = (
+                    seconds / prepared.share,
+                    outputs,
+                    found.finished,
+                    found.evaluations,
+                    peak,
+                    found.losses,
+                    prepared.scaled,
+                )
         except Exception:
             # The parent raises it again: a failed baseline is not a slow one.
             pipe.send((True, traceback.format_exc()))
