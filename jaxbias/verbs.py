@@ -66,7 +66,7 @@ def gradient_flow(
         # As an array, a new tolerance is not a new program.
         tolerance = integrator.tolerance(problem.activation.degree, problem.loss)
         tolerance = jnp.asarray(tolerance, problem.dataset.inputs.dtype)
-        integrator = Adaptive(tolerance, integrator.max_steps)
+        integrator = Adaptive(tolerance, integrator.max_steps, integrator.accuracy)
     return _solve(problem, tuple(map(float, times)), observables, integrator, form)
 
 

@@ -22,28 +22,33 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from jaxbias.dynamics.flow import Problem
-from jaxbias.dynamics.snapshot import Snapshot, balance_constants
-from jaxbias.dynamics.system import (
-    AbstractSystem,
+from jaxbias.dynamics.error_norm import (
+    Errors,
+    Part,
     bias_error,
-    classify_kinks,
+    loss_error,
     output_error,
     output_sizes,
-    prediction_error,
-    root_mean_square,
-    slope_jump,
+    output_spread,
 )
+from jaxbias.dynamics.flow import Problem
+from jaxbias.dynamics.snapshot import Snapshot, balance_constants
+from jaxbias.dynamics.system import AbstractSystem, classify_kinks, slope_jump
 from jaxbias.networks.weights import Weights
 
 
 class ReducedState(NamedTuple):
-    """Scores Z, dual coefficients A, output weights v, and what no law gives."""
+    """Scores Z, dual coefficients A, output weights v, and what no law gives.
+
+    ``kept`` is c, where it is not 1. It has a law, but is carried beside Z and A by the
+    same steps, so that ``Z = X W`` holds to rounding and norms can be recovered.
+    """
 
     scores: Float[Array, "sample neuron"]
     dual: Float[Array, "sample neuron"]
     output: Array
     norms: Float[Array, " neuron"] | None
+    kept: Float[Array, " neuron"] | None
     output_bias: Array | None
 
 
@@ -73,12 +78,18 @@ class ReducedSystem(AbstractSystem):
         self.initial_norms = initial.norms()
         self.initial_scores = jnp.matmul(inputs, self.hidden.T, precision="highest")
         balanced = jnp.zeros_like(self.initial_norms)
-        self.balance = balanced if problem.balanced else balance_constants(initial)
+        known = problem.balanced and activation.normalised
+        self.balance = balanced if known else balance_constants(initial, activation)
         self.mask = initial.mask
-        curved = activation.normalised and activation.degree != 1
-        self.carries_norms = curved and not (
+        self.carries_norms = self.curved and not (
             problem.output_trained and problem.balanced
         )
+
+    @property
+    def curved(self) -> bool:
+        """Whether the direction of a neuron enters beyond its scores."""
+        activation = self.problem.activation
+        return activation.normalised and activation.degree != 1
 
     def start(self) -> ReducedState:
         """State at time 0: scores of the initial weights, no dual coefficients."""
@@ -88,6 +99,7 @@ class ReducedSystem(AbstractSystem):
             dual=jnp.zeros_like(self.initial_scores),
             output=initial.output,
             norms=self.initial_norms if self.carries_norms else None,
+            kept=jnp.ones_like(self.initial_norms) if self.curved else None,
             output_bias=initial.output_bias,
         )
 
@@ -139,7 +151,7 @@ class ReducedSystem(AbstractSystem):
         # In this order nothing of the size of the scores is transposed.
         growth = jnp.matmul(residuals.T, responses, precision="highest").T
         scores = jnp.matmul(self.gram, signal, precision="highest")
-        dual = signal
+        dual, kept = signal, state.kept
         if norms is not None:
             degree = self.problem.activation.degree
             # Divided one norm at a time: their product underflows at tiny scales.
@@ -147,6 +159,8 @@ class ReducedSystem(AbstractSystem):
             decay = (1.0 - degree) * ratio
             scores = scores + decay[None, :] * state.scores
             dual = dual + decay[None, :] * state.dual
+            assert state.kept is not None
+            kept = decay * state.kept
         norm_growth = None
         if state.norms is not None:
             safe = jnp.where(state.norms > 0, state.norms, 1.0)
@@ -157,43 +171,42 @@ class ReducedSystem(AbstractSystem):
             dual=dual,
             output=growth if trained else jnp.zeros_like(state.output),
             norms=norm_growth,
+            kept=kept,
             output_bias=None
             if state.output_bias is None
             else jnp.sum(residuals, axis=0),
         )
 
-    def error_ratio(
-        self, new: ReducedState, error: ReducedState, rtol: Array
-    ) -> Float[Array, ""]:
-        """Error norm: output weights; scores by neuron rms where p > 1.
-
-        At p = 1 scores sit on the kink (sliding) and only the output weights are
-        controlled. With a frozen output layer norms and predictions are.
-        """
+    def errors(self, new: ReducedState, error: ReducedState, rtol: Array) -> Errors:
+        """Errors of output weights or norms, scores, and outputs."""
         problem = self.problem
-        floor = 0.1 * jnp.sqrt(jnp.maximum(self.balance, 0.0))
-        parts = []
+        embedded = subtract(new, error)
         if problem.output_trained:
-            ratios = output_error(new.output, error.output, floor, rtol)
-            parts.append((ratios, self.mask))
+            floor = 0.1 * jnp.sqrt(jnp.maximum(self.balance, 0.0))
+            neurons = output_error(new.output, error.output, floor, rtol)
         else:
-            embedded = subtract(new, error)
             norms = self.norms(new)
             change = norms - self.norms(embedded)
-            ratios = output_error(norms, change, jnp.zeros_like(floor), rtol)
-            parts.append((ratios, self.mask))
-            predictions = self._predictions(new)
-            ratios = prediction_error(predictions, self._predictions(embedded), rtol)
-            parts.append((ratios, None))
-        if problem.activation.degree > 1:
-            size = jnp.sqrt(jnp.mean(jnp.square(new.scores), axis=0))
-            size = jnp.where(size > 0, size, 1.0)
-            ratios = error.scores / (rtol * size)[None, :]
-            parts.append((ratios, self.mask[None, :]))
+            neurons = output_error(norms, change, jnp.zeros_like(norms), rtol)
+        size = jnp.sqrt(jnp.mean(jnp.square(new.scores), axis=0))
+        size = jnp.where(size > 0, size, 1.0)
+        scores = error.scores / (rtol * size)[None, :]
+        biases: list[Part] = []
         if new.output_bias is not None:
             assert error.output_bias is not None
-            parts.append((bias_error(new.output_bias, error.output_bias, rtol), None))
-        return root_mean_square(parts)
+            biases.append((bias_error(new.output_bias, error.output_bias, rtol), None))
+        responses, _, _ = self._features(new)
+        outputs, lower = self._predictions(new), self._predictions(embedded)
+        weights, labels = problem.sample_weights, problem.dataset.labels
+        return Errors(
+            neurons=(neurons, self.mask),
+            directions=[(scores, self.mask[None, :])],
+            biases=biases,
+            outputs=outputs,
+            embedded=lower,
+            spread=output_spread(responses, new.output),
+            loss=loss_error(problem.loss, weights, labels, outputs, lower),
+        )
 
     def _predictions(self, state: ReducedState) -> Array:
         responses, _, _ = self._features(state)
@@ -213,12 +226,21 @@ class ReducedSystem(AbstractSystem):
 
     def _kept(self, state: ReducedState) -> Float[Array, " neuron"]:
         """c, the share of the initial weights that is left."""
-        activation = self.problem.activation
-        if not activation.normalised or activation.degree == 1:
-            return jnp.ones_like(self.initial_norms)
-        norms = self.norms(state)
-        ratio = self.initial_norms / jnp.where(norms > 0, norms, 1.0)
-        return ratio ** (activation.degree - 1.0)
+        return jnp.ones_like(self.initial_norms) if state.kept is None else state.kept
+
+    def recovered_norms(self, state: ReducedState) -> Float[Array, " neuron"]:
+        """``|w_j|`` of the weights that Z, A and c mean, whatever the steps.
+
+        The square is ``c^2 |w0|^2 + A (c Z0 + Z)``.
+        """
+        kept = self._kept(state)
+        # In units of the norm by the law: squares of tiny weights underflow.
+        unit = self.norms(state)
+        unit = jnp.where(unit > 0, unit, 1.0)[None, :]
+        reached = kept[None, :] * self.initial_scores + state.scores
+        gained = jnp.sum((state.dual / unit) * (reached / unit), axis=0)
+        square = jnp.square(kept * self.initial_norms / unit[0]) + gained
+        return unit[0] * jnp.sqrt(jnp.maximum(square, 0.0))
 
     def snapshot(self, state: ReducedState) -> Snapshot:
         """What an observable may see; weights are recovered only on demand."""
@@ -241,6 +263,7 @@ class ReducedSystem(AbstractSystem):
             scores=state.scores,
             centre_scores=centre_scores,
             norms=self.norms(state),
+            recovered_norms=self.recovered_norms(state),
             output=state.output,
             output_bias=state.output_bias,
             mask=self.mask,

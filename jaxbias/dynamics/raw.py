@@ -9,17 +9,17 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from jaxbias.dynamics.error_norm import (
+    Errors,
+    Part,
+    bias_error,
+    loss_error,
+    output_error,
+    output_spread,
+)
 from jaxbias.dynamics.flow import Problem
 from jaxbias.dynamics.snapshot import Snapshot, balance_constants, snapshot_of
-from jaxbias.dynamics.system import (
-    AbstractSystem,
-    bias_error,
-    classify_kinks,
-    output_error,
-    prediction_error,
-    root_mean_square,
-    slope_jump,
-)
+from jaxbias.dynamics.system import AbstractSystem, classify_kinks, slope_jump
 from jaxbias.networks.weights import Weights, predict
 
 
@@ -59,42 +59,45 @@ class RawSystem(AbstractSystem):
             mask=state.mask,
         )
 
-    def error_ratio(
-        self, new: Weights, error: Weights, rtol: Array
-    ) -> Float[Array, ""]:
-        """The reduced form's norm, with rows of W for columns of Z."""
+    def errors(self, new: Weights, error: Weights, rtol: Array) -> Errors:
+        """The reduced form's errors, with rows of W for columns of Z."""
         problem = self.problem
-        balance = balance_constants(problem.initial)
-        floor = 0.1 * jnp.sqrt(jnp.maximum(balance, 0.0))
-        mask, parts = new.mask, []
+        inputs, activation, mask = problem.dataset.inputs, problem.activation, new.mask
+        lower = subtract(new, error)
+        if problem.output_trained:
+            balance = balance_constants(problem.initial, problem.activation)
+            floor = 0.1 * jnp.sqrt(jnp.maximum(balance, 0.0))
+            neurons = output_error(new.output, error.output, floor, rtol)
+        else:
+            norms = new.norms()
+            change = norms - lower.norms()
+            neurons = output_error(norms, change, jnp.zeros_like(norms), rtol)
         size = jnp.sqrt(jnp.mean(jnp.square(new.hidden), axis=1))
         size = jnp.where(size > 0, size, 1.0)
-        if problem.output_trained:
-            ratios = output_error(new.output, error.output, floor, rtol)
-            parts.append((ratios, mask))
-        else:
-            inputs, activation = problem.dataset.inputs, problem.activation
-            lower = subtract(new, error)
-            norms = new.norms()
-            ratios = output_error(
-                norms, norms - lower.norms(), jnp.zeros_like(norms), rtol
-            )
-            parts.append((ratios, mask))
-            predictions = predict(new, activation, inputs)
-            ratios = prediction_error(
-                predictions, predict(lower, activation, inputs), rtol
-            )
-            parts.append((ratios, None))
-        if problem.activation.degree > 1:
-            parts.append((error.hidden / (rtol * size)[:, None], mask[:, None]))
-            if new.hidden_bias is not None:
-                assert error.hidden_bias is not None
-                scale = jnp.maximum(jnp.abs(new.hidden_bias), size)
-                parts.append((error.hidden_bias / (rtol * scale), mask))
+        directions: list[Part] = [
+            (error.hidden / (rtol * size)[:, None], mask[:, None])
+        ]
+        if new.hidden_bias is not None:
+            assert error.hidden_bias is not None
+            scale = jnp.maximum(jnp.abs(new.hidden_bias), size)
+            directions.append((error.hidden_bias / (rtol * scale), mask))
+        biases: list[Part] = []
         if new.output_bias is not None:
             assert error.output_bias is not None
-            parts.append((bias_error(new.output_bias, error.output_bias, rtol), None))
-        return root_mean_square(parts)
+            biases.append((bias_error(new.output_bias, error.output_bias, rtol), None))
+        responses = activation.response(new.scores(inputs), new.norms())
+        outputs = predict(new, activation, inputs)
+        embedded = predict(lower, activation, inputs)
+        weights, labels = problem.sample_weights, problem.dataset.labels
+        return Errors(
+            neurons=(neurons, mask),
+            directions=directions,
+            biases=biases,
+            outputs=outputs,
+            embedded=embedded,
+            spread=output_spread(responses, new.output),
+            loss=loss_error(problem.loss, weights, labels, outputs, embedded),
+        )
 
     def kinks(self, old: Weights, velocity: Weights, new: Weights) -> Float[Array, "2"]:
         """Fractions of attractive and repelling meetings with the kink."""

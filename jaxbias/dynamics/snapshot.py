@@ -31,10 +31,14 @@ class Snapshot(eqx.Module):
         scores: ``<x_i, w_j>``, plus the hidden bias if there is one.
         centre_scores: The same at the centres.
         norms: ``|w_j|``, or ``|(w_j, b_j)|`` with a hidden bias; of padded neurons 0.
+            The reduced form reads them off a conservation law, as its flow does.
+        recovered_norms: The same of the weights that scores and dual coefficients mean,
+            which know nothing of the law: what a cosine has to be divided by.
         output: Output weights, one per neuron or one row per neuron.
         output_bias: Output bias, if there is one.
         mask: Which neurons are real; the others are padding.
-        balance: ``|w_j|^2 - |v_j|^2`` at time 0.
+        balance: ``|w_j|^2 - k |v_j|^2`` at time 0, which the flow conserves: k is 1 for
+            normalised units and the degree for powers.
         initial_hidden: W0.
         hidden_coefficient: c, one per neuron, where the form is reduced.
         dual: Dual coefficients A, where the form is reduced.
@@ -50,6 +54,7 @@ class Snapshot(eqx.Module):
     scores: Float[Array, "sample neuron"]
     centre_scores: Float[Array, "cluster neuron"] | None
     norms: Float[Array, " neuron"]
+    recovered_norms: Float[Array, " neuron"]
     output: Float[Array, " neuron"] | Float[Array, "neuron class"]
     output_bias: Float[Array, ""] | Float[Array, " class"] | None
     mask: Bool[Array, " neuron"]
@@ -90,9 +95,32 @@ class Snapshot(eqx.Module):
             return jnp.abs(self.output)
         return jnp.linalg.norm(self.output, axis=1)
 
+    def balance_error(self) -> Float[Array, ""]:
+        r"""$\max_j|\,\|W_j\|^2/(k v_j^2 + c_j) - 1\,|$, c the balance at time 0.
+
+        The norms are those of the recovered weights, since the reduced form imposes
+        the law on its own norms, where the meter would read 0 whatever the integrator
+        did. Neurons whose conserved norm is 0 do not count.
+        """
+        sizes = self.output_norms() * balance_factor(self.activation) ** 0.5
+        # c may be negative, so the sum is factored before anything is squared.
+        largest = jnp.maximum(sizes, jnp.sqrt(jnp.abs(self.balance)))
+        live = self.mask & (largest > 0)
+        unit = jnp.where(live, largest, jnp.ones_like(largest))
+        conserved = (sizes / unit) ** 2 + (self.balance / unit) / unit
+        live = live & (conserved > 0)
+        conserved = jnp.where(live, conserved, jnp.ones_like(conserved))
+        error = jnp.abs((self.recovered_norms / unit) ** 2 / conserved - 1.0)
+        return jnp.max(jnp.where(live, error, jnp.zeros_like(error)))
+
     def contributions(self) -> Float[Array, " neuron"]:
         """Amplitudes ``|v_j| |w_j|``; of padded neurons 0."""
         return jnp.where(self.mask, self.output_norms() * self.norms, 0.0)
+
+
+def balance_factor(activation: Activation) -> float:
+    """K in the law that ``|w|^2 - k |v|^2`` stays what it was."""
+    return 1.0 if activation.normalised else float(activation.degree)
 
 
 def snapshot_of(
@@ -121,7 +149,9 @@ def snapshot_of(
 
     norms = jnp.where(weights.mask, weights.norms(), 0.0)
     start = initial
-    balance = jnp.zeros_like(norms) if start is None else balance_constants(start)
+    balance = (
+        jnp.zeros_like(norms) if start is None else balance_constants(start, activation)
+    )
     centres = dataset.centres
     return Snapshot(
         inputs=dataset.inputs,
@@ -133,6 +163,7 @@ def snapshot_of(
         scores=weights.scores(dataset.inputs),
         centre_scores=None if centres is None else weights.scores(centres),
         norms=norms,
+        recovered_norms=norms,
         output=output,
         output_bias=weights.output_bias,
         mask=weights.mask,
@@ -146,9 +177,12 @@ def snapshot_of(
     )
 
 
-def balance_constants(weights: Weights) -> Float[Array, " neuron"]:
-    """``|w_j|^2 - |v_j|^2``, computed as a product so that equal norms give 0."""
+def balance_constants(
+    weights: Weights, activation: Activation
+) -> Float[Array, " neuron"]:
+    """``|w_j|^2 - k |v_j|^2``, computed as a product so that equal norms give 0."""
     norms = weights.norms()
     output = weights.output
     sizes = jnp.abs(output) if output.ndim == 1 else jnp.linalg.norm(output, axis=1)
+    sizes = sizes * balance_factor(activation) ** 0.5
     return jax.lax.stop_gradient((norms - sizes) * (norms + sizes))

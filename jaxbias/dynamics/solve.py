@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax.numpy as jnp
+from jaxtyping import Array
 
 from jaxbias._checks import one_of
 from jaxbias.dynamics import adaptive, fixed_step
@@ -31,6 +32,20 @@ def make_system(problem: Problem, form: str = "auto") -> AbstractSystem:
     """The problem in the variables of this form."""
     reduced = choose_form(problem, form) == "reduced"
     return ReducedSystem(problem) if reduced else RawSystem(problem)
+
+
+def law_error(snapshot: Snapshot, problem: Problem) -> Array:
+    """How far the weights of a state are from the law that its norms are read off.
+
+    With a frozen output layer nothing is conserved, and the norms that the flow used
+    are held against those of its weights.
+    """
+    if problem.output_trained:
+        return snapshot.balance_error()
+    norms = snapshot.norms
+    live = snapshot.mask & (norms > 0)
+    ratio = snapshot.recovered_norms / jnp.where(live, norms, 1.0)
+    return jnp.max(jnp.where(live, jnp.abs(ratio - 1.0), 0.0))
 
 
 def solve(
@@ -72,19 +87,21 @@ def solve(
     def record(state):
         snapshot = system.snapshot(state)
         values = {name: function(snapshot) for name, function in observe.items()}
-        return {name: jnp.asarray(v).astype(dtype) for name, v in values.items()}
+        values = {name: jnp.asarray(v).astype(dtype) for name, v in values.items()}
+        return values, law_error(snapshot, problem)
 
     if isinstance(integrator, Adaptive):
-        values, state, status, statistics = adaptive.integrate(
+        (values, law), state, status, statistics = adaptive.integrate(
             system,
             jnp.asarray(times, dtype),
             record,
             integrator.tolerance(problem.activation.degree, problem.loss),
             integrator.max_steps,
+            integrator.accuracy,
             kinked=kinked,
         )
     else:
-        values, state, status, statistics = fixed_step.integrate(
+        (values, law), state, status, statistics = fixed_step.integrate(
             system,
             integrator.counts(times),
             record,
@@ -93,8 +110,10 @@ def solve(
             dtype,
             kinked=kinked,
         )
+    unknown = jnp.asarray(jnp.nan, dtype)
+    statistics = {"error_estimate": unknown, **statistics}
+    statistics["balance_error"] = jnp.max(jnp.where(jnp.isnan(law), 0.0, law))
     if not count_kinks:
-        unknown = jnp.asarray(jnp.nan, dtype)
         statistics |= {"sliding": unknown, "repelling": unknown}
     return Trajectory(
         times=jnp.asarray(times, dtype),

@@ -7,18 +7,19 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from jaxbias.dynamics.error_norm import Errors
+from jaxbias.dynamics.flow import Problem
 from jaxbias.dynamics.snapshot import Snapshot
 from jaxbias.networks.activations import Activation
 from jaxbias.networks.weights import Weights
 
 State = Any
 
-# Outputs far below 1 do not move the loss slopes: they are controlled to this size.
-_OUTPUT_FLOOR = 1e-2
-
 
 class AbstractSystem(eqx.Module):
-    """A gradient flow in some variables: velocity, error norm, snapshot."""
+    """A gradient flow in some variables: velocity, local errors, snapshot."""
+
+    problem: eqx.AbstractVar[Problem]
 
     @abc.abstractmethod
     def start(self) -> State:
@@ -29,8 +30,8 @@ class AbstractSystem(eqx.Module):
         """Right-hand side of the flow."""
 
     @abc.abstractmethod
-    def error_ratio(self, new: State, error: State, rtol: Array) -> Float[Array, ""]:
-        """Local error over tolerance, root mean square over what is controlled."""
+    def errors(self, new: State, error: State, rtol: Array) -> Errors:
+        """The local error of a step that ended in ``new``, group by group."""
 
     @abc.abstractmethod
     def kinks(self, old: State, velocity: State, new: State) -> Float[Array, "2"]:
@@ -75,45 +76,6 @@ def classify_kinks(
     pairs = old.shape[0] * jnp.sum(mask, dtype=old.dtype)
     counts = jnp.stack([jnp.sum(attractive), jnp.sum(repelling)])
     return counts.astype(old.dtype) / pairs
-
-
-def output_sizes(output: Array) -> Float[Array, " neuron"]:
-    """``|v_j|``, over classes where there are several."""
-    return jnp.abs(output) if output.ndim == 1 else jnp.linalg.norm(output, axis=1)
-
-
-def output_error(output: Array, error: Array, floor: Array, rtol: Array) -> Array:
-    """Squared ratios of the error of each neuron's output column, ``(neuron,)``."""
-    new, old = output_sizes(output), output_sizes(output - error)
-    scale = jnp.maximum(jnp.maximum(new, old), floor)
-    size = output_sizes(error)
-    return jnp.where(scale > 0, size / (rtol * jnp.where(scale > 0, scale, 1.0)), 0.0)
-
-
-def prediction_error(new: Array, embedded: Array, rtol: Array) -> Array:
-    """Error ratios of the outputs on the training rows."""
-    scale = rtol * (_OUTPUT_FLOOR + jnp.sqrt(jnp.mean(jnp.square(new))))
-    return (new - embedded) / scale
-
-
-def bias_error(bias: Array, error: Array, rtol: Array) -> Array:
-    """Error ratios of an output bias."""
-    return error / (rtol * (jnp.abs(bias) + _OUTPUT_FLOOR))
-
-
-def root_mean_square(parts: list[tuple[Array, Array | None]]) -> Float[Array, ""]:
-    """Root mean square over several arrays of ratios, each with its mask."""
-    total, count = jnp.asarray(0.0), jnp.asarray(0.0)
-    for ratios, mask in parts:
-        squares = jnp.square(ratios)
-        if mask is None:
-            total = total.astype(squares.dtype) + jnp.sum(squares)
-            count = count.astype(squares.dtype) + squares.size
-        else:
-            mask = jnp.broadcast_to(mask, squares.shape)
-            total = total.astype(squares.dtype) + jnp.sum(jnp.where(mask, squares, 0.0))
-            count = count.astype(squares.dtype) + jnp.sum(mask, dtype=squares.dtype)
-    return jnp.sqrt(total / count)
 
 
 def slope_jump(activation: Activation) -> float:

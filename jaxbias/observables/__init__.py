@@ -25,5 +25,8 @@ from jaxbias.observables._registry import (
     Observable as Observable,
 )
 from jaxbias.observables._registry import (
+    relative_error as relative_error,
+)
+from jaxbias.observables._registry import (
     resolve as resolve,
 )

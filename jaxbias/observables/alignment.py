@@ -8,11 +8,15 @@ from jaxbias._axes import CLUSTER, NEURON
 from jaxbias._checks import InputError
 from jaxbias.dynamics.snapshot import Snapshot
 from jaxbias.networks.weights import row_norms
-from jaxbias.observables._registry import SIDE, register
+from jaxbias.observables._registry import SIDE, register, unit_scale
 
 
 @register(
-    CLUSTER, NEURON, description="cosine of each neuron to each centre", unit="[-1, 1]"
+    CLUSTER,
+    NEURON,
+    description="cosine of each neuron to each centre",
+    unit="[-1, 1]",
+    scale=unit_scale,
 )
 def centre_cosines(snapshot: Snapshot) -> Float[Array, "cluster neuron"]:
     r"""$\langle\mu_k, w_j\rangle / (\|\mu_k\|\,\|w_j\|)$; 0 for neurons of norm 0.
@@ -29,6 +33,7 @@ def centre_cosines(snapshot: Snapshot) -> Float[Array, "cluster neuron"]:
     NEURON,
     description="cosine of each neuron to the class averages of the centres",
     unit="[-1, 1]",
+    scale=unit_scale,
 )
 def class_cosines(snapshot: Snapshot) -> Float[Array, "side neuron"]:
     r"""Cosines to $\bar\mu_+$ and $\bar\mu_-$; 0 for neurons of norm 0.
@@ -105,7 +110,10 @@ def _cosines(snapshot: Snapshot, products: Array, lengths: Array) -> Array:
 
 
 def _norms(snapshot: Snapshot) -> Float[Array, " neuron"]:
-    return snapshot.norms if snapshot.hidden is None else row_norms(snapshot.hidden)
+    # Those of the weights whose products are divided by them: no cosine exceeds 1.
+    if snapshot.hidden is None:
+        return snapshot.recovered_norms
+    return row_norms(snapshot.hidden)
 
 
 def labelled_centres(snapshot: Snapshot) -> tuple[Array, Array]:

@@ -19,7 +19,7 @@ from jaxbias._axes import CLUSTER, NEURON, SAMPLE
 from jaxbias._checks import InputError
 from jaxbias.dynamics.snapshot import Snapshot
 from jaxbias.networks.weights import row_norms
-from jaxbias.observables._registry import register
+from jaxbias.observables._registry import register, unit_scale
 from jaxbias.observables.alignment import centre_products, labelled_centres
 
 
@@ -69,7 +69,12 @@ def noise_coefficients(snapshot: Snapshot) -> Float[Array, "sample neuron"]:
     return _squares(snapshot.inputs - centres[clusters])[:, None] * dual
 
 
-@register(NEURON, description="how equally a neuron answers its centres", unit="[0, 1]")
+@register(
+    NEURON,
+    description="how equally a neuron answers its centres",
+    unit="[0, 1]",
+    scale=unit_scale,
+)
 def averaging_scores(snapshot: Snapshot) -> Float[Array, " neuron"]:
     r""":func:`averaging` of the products $\langle w_j, \mu_k\rangle$.
 
@@ -80,7 +85,12 @@ def averaging_scores(snapshot: Snapshot) -> Float[Array, " neuron"]:
     return averaging(centre_products(snapshot), own_clusters(snapshot.output, labels))
 
 
-@register(NEURON, description="how much a neuron singles one centre out", unit="[0, 1]")
+@register(
+    NEURON,
+    description="how much a neuron singles one centre out",
+    unit="[0, 1]",
+    scale=unit_scale,
+)
 def decoupling_scores(snapshot: Snapshot) -> Float[Array, " neuron"]:
     r""":func:`decoupling` of the products $\langle w_j, \mu_k\rangle$.
 
@@ -91,7 +101,10 @@ def decoupling_scores(snapshot: Snapshot) -> Float[Array, " neuron"]:
     return decoupling(centre_products(snapshot))
 
 
-@register(description="excess of the squared norm over that of the largest margin")
+@register(
+    description="excess of the squared norm over that of the largest margin",
+    scale=unit_scale,
+)
 def margin_gap(snapshot: Snapshot) -> Float[Array, ""]:
     r"""$\frac{\sum_j\|w_j\|^2}{\gamma^2 N} - 1$, $\gamma$ the least margin of a centre.
 

@@ -8,7 +8,14 @@ from jaxbias.dynamics.snapshot import Snapshot
 from jaxbias.observables._registry import register
 
 
-@register(description="training loss, with the weights of the flow's clock")
+def least_loss(snapshot: Snapshot) -> Float[Array, ""]:
+    """A millionth of the rows' weights, below which a loss is as good as 0."""
+    return 1e-6 * jnp.sum(snapshot.sample_weights)
+
+
+@register(
+    description="training loss, with the weights of the flow's clock", scale=least_loss
+)
 def loss(snapshot: Snapshot) -> Float[Array, ""]:
     r"""$\sum_i \omega_i\,\ell(y_i, f(x_i))$ with the clock's weights $\omega_i$."""
     values = snapshot.loss.value(snapshot.outputs(), snapshot.labels)
@@ -29,7 +36,12 @@ def margins(snapshot: Snapshot) -> Float[Array, " sample"]:
     return jnp.sum(jnp.where(own, outputs, zero), axis=1) - rival
 
 
-@register(description="smallest margin of the training rows")
+def largest_margin(snapshot: Snapshot) -> Float[Array, ""]:
+    """The largest of the margins' sizes."""
+    return jnp.max(jnp.abs(margins(snapshot)))
+
+
+@register(description="smallest margin of the training rows", scale=largest_margin)
 def minimum_margin(snapshot: Snapshot) -> Float[Array, ""]:
     """The least of :func:`margins`; positive iff every row is classified correctly."""
     return jnp.min(margins(snapshot))

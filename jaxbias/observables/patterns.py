@@ -5,20 +5,28 @@ from jaxtyping import Array, Float
 
 from jaxbias.dynamics.snapshot import Snapshot
 from jaxbias.networks.weights import row_norms
-from jaxbias.observables._registry import register
+from jaxbias.observables._registry import register, unit_scale
 
 KINK = 1e-3
 """Cosine below which a row counts as lying on a neuron's kink."""
 
 
-@register(description="share of neurons active on no training row", unit="[0, 1]")
+@register(
+    description="share of neurons active on no training row",
+    unit="[0, 1]",
+    scale=unit_scale,
+)
 def dead_fraction(snapshot: Snapshot) -> Float[Array, ""]:
     """Share of the real neurons whose score is at most 0 on every training row."""
     dead = ~jnp.any(snapshot.scores > 0, axis=0)
     return _share(dead & snapshot.mask, snapshot.mask)
 
 
-@register(description="share of (row, neuron) pairs close to the kink", unit="[0, 1]")
+@register(
+    description="share of (row, neuron) pairs close to the kink",
+    unit="[0, 1]",
+    scale=unit_scale,
+)
 def near_kink(snapshot: Snapshot) -> Float[Array, ""]:
     r"""Share of pairs with $|\langle x_i, w_j\rangle| \le 10^{-3}\|x_i\|\|w_j\|$."""
     reach = row_norms(snapshot.inputs)[:, None] * snapshot.norms[None, :]

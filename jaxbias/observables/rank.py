@@ -5,13 +5,13 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jaxbias.dynamics.snapshot import Snapshot
-from jaxbias.observables._registry import register
+from jaxbias.observables._registry import register, unit_scale
 
 # ln(1000) / 2^37 is 5e-11.
 _SQUARINGS = 36
 
 
-@register(description="stable rank of the hidden weights")
+@register(description="stable rank of the hidden weights", scale=unit_scale)
 def weight_stable_rank(snapshot: Snapshot) -> Float[Array, ""]:
     r"""$\|W\|_F^2/\|W\|_2^2$; 0 for W = 0.
 
@@ -23,7 +23,10 @@ def weight_stable_rank(snapshot: Snapshot) -> Float[Array, ""]:
     return stable_rank(jnp.where(snapshot.mask[:, None], weights, 0 * weights))
 
 
-@register(description="stable rank of the hidden features of the training rows")
+@register(
+    description="stable rank of the hidden features of the training rows",
+    scale=unit_scale,
+)
 def feature_stable_rank(snapshot: Snapshot) -> Float[Array, ""]:
     """The same of the matrix of hidden features, one row a training row."""
     features = snapshot.responses()

@@ -104,7 +104,9 @@ def _program(flow: GradientFlow, times: np.ndarray, level: float, root: str):
         def solved(key, scale, rtol):
             problem = flow.problem(key, scale=scale, dtype=dtype)
             observe = {"loss": loss, "outputs": outputs}
-            run = solve(problem, grid, observe, Adaptive(rtol))
+            run = solve(
+                problem, grid, observe, Adaptive(rtol, accuracy="final outputs")
+            )
             end = at_loss(run.observables["loss"], run.observables["outputs"], level)
             return jnp.where(run.status == Status.FINISHED, end, jnp.nan)
 

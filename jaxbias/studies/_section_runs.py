@@ -133,7 +133,7 @@ def trainer(
     flow, nan = flow_of(section, exponent), jnp.asarray(jnp.nan)
 
     def flow_run(problem):
-        method = Adaptive(section.rtol)
+        method = Adaptive(section.rtol, accuracy="final outputs")
         return solve(problem, [section.time], integrator=method, count_kinks=False)
 
     def whole_flow(problem, key):

@@ -39,7 +39,7 @@ def widths_and_noises(
         times=[time],
         observe=["amplitudes"],
         radius_at="centres",
-        integrator=Adaptive(rtol),
+        integrator=Adaptive(rtol, accuracy="final outputs"),
         root=root,
         progress=progress,
     )

@@ -10,6 +10,7 @@ import functools
 from collections.abc import Callable, Hashable, Iterator
 from typing import Any, NamedTuple
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -170,7 +171,9 @@ def compiled(program: Program) -> Callable[..., dict[str, Any]]:
         integrator = program.integrator
         if isinstance(integrator, Adaptive):
             rtol = integrator.tolerance(degree, program.flow.loss) * factor
-            integrator = Adaptive(rtol=rtol, max_steps=integrator.max_steps)
+            integrator = eqx.tree_at(
+                lambda i: i.rtol, integrator, rtol, is_leaf=lambda x: x is None
+            )
         done = solve(
             problem, program.times, dict(program.observe), integrator, program.form
         )

@@ -29,7 +29,9 @@ def _train(parameters, noise: float, seeds: int, factor: float, root: int) -> An
     def many(keys, noise, rtol):
         def one(key):
             problem = flow.problem(key, noise=noise, dtype="float64")
-            run = solve(problem, request.times, {}, Adaptive(rtol))
+            run = solve(
+                problem, request.times, {}, Adaptive(rtol, accuracy="final outputs")
+            )
             return run.final, run.status
 
         return jax.lax.map(one, keys)

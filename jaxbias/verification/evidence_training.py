@@ -64,7 +64,7 @@ def train(request: Training, root: int) -> Evidence:
             times=list(request.times),
             observe=list(request.observe),
             radius_at=request.radius_at,
-            integrator=Adaptive(rtol=request.tolerance),
+            integrator=Adaptive(rtol=request.tolerance, accuracy="final outputs"),
             tolerances=(factor,),
             root=f"ledger-{root}",
         )

@@ -197,8 +197,8 @@ def test_sliding_is_counted_with_noise_and_absent_without():
         (3.0, losses.exponential, 0.01),
     ],
 )
-def test_default_tolerances(degree, loss, rtol):
-    assert Adaptive().tolerance(degree, loss) == rtol
+def test_tolerances_of_final_outputs(degree, loss, rtol):
+    assert Adaptive(accuracy="final outputs").tolerance(degree, loss) == rtol
     assert Adaptive(0.3).tolerance(degree, loss) == 0.3
 
 

@@ -11,6 +11,7 @@ from jaxbias.dynamics.gram import ReducedSystem
 from jaxbias.dynamics.raw import RawSystem
 from jaxbias.dynamics.snapshot import balance_constants
 from jaxbias.dynamics.system import classify_kinks
+from jaxbias.networks import Power, ReLU
 from jaxbias.networks.weights import Weights, predict
 from jaxbias.observables import REGISTRY
 
@@ -110,9 +111,11 @@ def test_balance_constants_of_equal_norms_are_exactly_zero():
     weights = Weights(
         given.initial.hidden, given.initial.norms(), None, None, given.initial.mask
     )
-    assert not np.any(balance_constants(weights))
+    assert not np.any(balance_constants(weights, ReLU()))
     unequal = Weights(weights.hidden, 2 * norms, None, None, weights.mask)
-    assert np.allclose(balance_constants(unequal), -3 * norms**2, rtol=1e-12)
+    assert np.allclose(balance_constants(unequal, ReLU()), -3 * norms**2, rtol=1e-12)
+    # Powers conserve |w|^2 - p v^2.
+    assert np.allclose(balance_constants(weights, Power(3)), -2 * norms**2, rtol=1e-12)
 
 
 # One row, four neurons: (old, new, drift at the start, jump across the kink).
