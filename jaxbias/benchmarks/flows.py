@@ -18,7 +18,7 @@ from jaxbias.benchmarks.prepared import Trained
 from jaxbias.data.clusters import OrthonormalClusters
 from jaxbias.data.dataset import Dataset
 from jaxbias.dynamics.flow import GradientFlow, Problem
-from jaxbias.dynamics.schedule import uniform
+from jaxbias.dynamics.schedule import linear
 from jaxbias.networks.activations import Activation, PReLU, ReLU
 from jaxbias.networks.initialization import balanced
 from jaxbias.networks.two_layer import TwoLayer
@@ -81,7 +81,7 @@ class Flow(Workload):
     @property
     def times(self) -> np.ndarray:
         """Where the loss is compared: evenly spaced, so that steps can end there."""
-        return uniform(self.horizon, _SAVED_TIMES)
+        return linear(self.horizon, count=_SAVED_TIMES)
 
     @property
     def tuning_seeds(self) -> tuple[int, ...]:

@@ -39,7 +39,7 @@ _RULES = (
     "off; both are told by a run that records, which is not the one that is timed.",
     "Every step of the recipe costs the same, so its time is scaled: from the first 2 "
     "seeds, and below rate 0.2 from the steps of rate 0.2, which pass through the same "
-    "phases. There its errors are of the first 2 seeds too, which favours it.",
+    "phases. Its errors are of the first 2 seeds too, which favours it.",
     "Radii (radius, bounds, exact), quality: 200 fresh points of one network, which "
     "our integrator trains on the data of seed 100 of S, untimed. Ours is one call of "
     "`radius` in l_2, from arrays to intervals: upper ends alone, certified lower ends "
@@ -57,8 +57,8 @@ _RULES = (
     "takes longer than the second. Memory is the highest resident set of such a "
     "process above what libraries and data hold, compiling included. Evaluations are "
     "full-batch gradients a seed, a dash where they are not counted.",
-    "Rows of one benchmark are measured together. Those of benchmarks that were not "
-    "measured again stay as they were, and may be of another day.",
+    "Rows of one benchmark against one baseline are measured together. Those that were "
+    "not measured again stay as they were, and may be of another day.",
     "Open marks are settings tried on the tuning seeds, with their losses recorded in "
     "the time; filled ones are those compared. A panel shows the error of its rule: of "
     "the outputs (a), of the loss (b).",
@@ -71,7 +71,8 @@ _RULES = (
 def write_report(rows: Sequence[Row], points: Sequence[Point], out: Path) -> list[Path]:
     """Write ``bench.json``, the figure with its data, and the page.
 
-    What the folder holds of benchmarks that are not in ``rows`` is kept.
+    Rows that the folder holds of other benchmarks and other baselines are kept, and
+    so are the points of other benchmarks.
 
     Args:
         rows: what was measured.
@@ -86,13 +87,14 @@ def write_report(rows: Sequence[Row], points: Sequence[Point], out: Path) -> lis
     """
     folder = out / "benchmarks"
     known, data = folder / "bench.json", folder / "data" / f"{FIGURE}.nc"
-    measured = {row.name for row in rows}
+    names = {row.name for row in rows}
+    measured = {(row.name, row.baseline) for row in rows}
     rows = _in_order([*_kept_rows(known, measured), *rows])
     plain = [row.plain() for row in rows]
     drawn = []
     if points:
-        about = provenance({"benchmarks": sorted(measured)})
-        table = _kept_points(data, measured, tabulate(rows, points))
+        about = provenance({"benchmarks": sorted(names)})
+        table = _with_kept_points(data, names, rows, points)
         drawn = draw(write(table.assign_attrs(**about, plot=FIGURE), data))
     _save(known, json.dumps(plain, indent=1))
     page = [
@@ -129,12 +131,14 @@ def _save(path: Path, text: str) -> None:
 
 
 def _in_order(rows: Sequence[Row]) -> list[Row]:
-    place = list(BENCHMARKS).index
-    return sorted(rows, key=lambda row: place(row.name))
+    benchmark, baseline = list(BENCHMARKS).index, list(BASELINES).index
+    return sorted(
+        rows, key=lambda r: (benchmark(r.name), r.rule or "", baseline(r.baseline))
+    )
 
 
-def _kept_rows(path: Path, measured: set[str]) -> list[Row]:
-    """Rows of other benchmarks in an earlier ``bench.json``."""
+def _kept_rows(path: Path, measured: set[tuple[str, str]]) -> list[Row]:
+    """Rows of other benchmarks and baselines in an earlier ``bench.json``."""
     if not path.exists():
         return []
     try:
@@ -152,19 +156,30 @@ def _kept_rows(path: Path, measured: set[str]) -> list[Row]:
             f"they cannot be read ({error}), and would be lost",
             "another folder, or this one without that file",
         ) from error
-    return [r for r in earlier if r.name in BENCHMARKS and r.name not in measured]
+    return [
+        row
+        for row in earlier
+        if row.name in BENCHMARKS and (row.name, row.baseline) not in measured
+    ]
 
 
-def _kept_points(path: Path, measured: set[str], table: xr.Dataset) -> xr.Dataset:
+def _with_kept_points(
+    path: Path, measured: set[str], rows: Sequence[Row], points: Sequence[Point]
+) -> xr.Dataset:
     """The table, with an earlier file's points of other benchmarks, in their order."""
+    kept = None
     if path.exists():
-        earlier = open_table(path)
-        keep = [
-            name in BENCHMARKS and name not in measured
-            for name in earlier.benchmark.values.tolist()
-        ]
-        earlier = earlier.isel(point=np.flatnonzero(keep))
-        table = xr.concat([earlier, table], "point", combine_attrs="drop")
+        kept = open_table(path)
+        if "rule" not in kept:
+            kept = kept.assign(rule=("point", np.full(kept.sizes["point"], "a")))
+        names = kept.benchmark.values.tolist()
+        keep = [name in BENCHMARKS and name not in measured for name in names]
+        kept = kept.isel(point=np.flatnonzero(keep))
+        told = set(kept.benchmark.values.tolist())
+        rows = [row for row in rows if row.name not in told]
+    table = tabulate(rows, points)
+    if kept is not None:
+        table = xr.concat([kept, table], "point", combine_attrs="drop")
         table = table.assign_attrs(**_TARGETS)
     place = {name: number for number, name in enumerate(BENCHMARKS)}
     order = [place[name] for name in table.benchmark.values.tolist()]
