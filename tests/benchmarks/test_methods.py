@@ -126,6 +126,8 @@ def test_the_recipe_is_scaled_by_seeds_and_steps(small):
     assert slow.scaled == "scaled from 2 of 4 seeds and the steps at rate 0.2"
     found = whole.run()
     assert found.losses.shape == (2, 50)
+    fast = torch_recipe.prepare(load, seeds, {"rate": 0.3}, record=True)
+    assert fast.run().losses.shape == (2, 50), "steps need not end at saved times"
     assert slow.run().evaluations == 4 * timed.run().evaluations
     np.testing.assert_allclose(found.losses[:, 0], 1.0, atol=1e-4)
 
