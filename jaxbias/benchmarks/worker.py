@@ -39,7 +39,7 @@ class Run(NamedTuple):
     finished: bool
     evaluations: float
     peak_megabytes: float
-    losses: np.ndarray | None = None
+    losses: Any = None
     scaled: str = ""
 
 
