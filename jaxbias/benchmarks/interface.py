@@ -14,6 +14,9 @@ class Workload(abc.ABC):
         seeds: how many are solved together.
         target: error above which a ratio of ours is not a fair one.
         baseline_target: the baselines'.
+        rules: of equal error, each by its letter; empty where quality is compared.
+        loss_target: share by which the loss may be off at a saved time, where a rule
+            asks for it.
         tuning_seeds: those on which settings are chosen.
         seeds_measured: those on which ratios are measured.
         references: solutions that errors are told by, each with how it is made ready
@@ -25,6 +28,8 @@ class Workload(abc.ABC):
     seeds: int
     target: float
     baseline_target: float
+    rules: tuple[str, ...]
+    loss_target: float
     tuning_seeds: tuple[int, ...]
     seeds_measured: tuple[int, ...]
     references: dict[str, tuple[str, tuple[int, ...]]]
@@ -40,6 +45,10 @@ class Workload(abc.ABC):
     @abc.abstractmethod
     def error(self, outputs: np.ndarray, reference: np.ndarray) -> float:
         """How far outputs are from the reference; infinite where they are nothing."""
+
+    @abc.abstractmethod
+    def loss_error(self, losses: np.ndarray, reference: np.ndarray) -> float:
+        """How far losses (seed, time) are from the reference at the worst time."""
 
     @abc.abstractmethod
     def own_error(self, ours: np.ndarray, theirs: np.ndarray, reference: Any) -> float:

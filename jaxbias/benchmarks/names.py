@@ -15,7 +15,7 @@ RADII = {
 }
 BENCHMARKS = FLOWS | RADII
 BASELINES = {
-    "torch": "The papers' recipe in PyTorch: mini-batch SGD, rate 0.2 or more.",
+    "torch": "The papers' recipe in PyTorch: mini-batch SGD, published at rate 0.2.",
     "diffrax-best": "Diffrax on the weights, its fastest solver and tolerance.",
     "diffrax-ours": "Diffrax on our reduced variables, its fastest solver and norm.",
     "torch-pgd": "The papers' attack in PyTorch: 15 radii, 2000 gradient steps each.",

@@ -1,4 +1,4 @@
-"""Our integrator, at multiples of its default tolerance."""
+"""Our integrator, at multiples of the default tolerance of either accuracy."""
 
 from jaxbias.benchmarks.flows import Flow
 from jaxbias.benchmarks.prepared import Prepared, compiled
@@ -7,28 +7,50 @@ from jaxbias.dynamics.flow import Problem
 from jaxbias.dynamics.solve import solve
 from jaxbias.dynamics.status import Status
 from jaxbias.losses import exponential
+from jaxbias.observables import resolve
 
-#: The default is measured; the others are drawn in the figure.
-CHOSEN = {"tolerance": 1.0}
-SETTINGS = tuple({"tolerance": x} for x in (4.0, 2.0, 1.0, 0.5, 0.25, 0.125))
+_MULTIPLES = (4.0, 2.0, 1.0, 0.5, 0.25, 0.125)
+#: Of each rule the setting of that name, as it comes; the others are drawn.
+ACCURACY = {"a": "final outputs", "b": "every time"}
+CHOSEN = {
+    rule: {"accuracy": accuracy, "tolerance": 1.0}
+    for rule, accuracy in ACCURACY.items()
+}
+SETTINGS = {
+    rule: tuple({"accuracy": accuracy, "tolerance": x} for x in _MULTIPLES)
+    for rule, accuracy in ACCURACY.items()
+}
 
 
-def prepare(workload: Flow, seeds: tuple[int, ...], setting: dict) -> Prepared:
-    """Float32; ``tolerance`` is a multiple of the default relative tolerance."""
-    default = Adaptive().tolerance(workload.activation.degree, exponential)
+def prepare(
+    workload: Flow, seeds: tuple[int, ...], setting: dict, *, record: bool = False
+) -> Prepared:
+    """Float32; ``tolerance`` is a multiple of the accuracy's default."""
+    accuracy = setting["accuracy"]
+    default = Adaptive(accuracy=accuracy).tolerance(
+        workload.activation.degree, exponential
+    )
     rtol = min(1.0, setting["tolerance"] * default)
-    return _prepare(workload, seeds, rtol, "float32")
+    integrator = Adaptive(rtol, accuracy=accuracy)
+    return _prepare(workload, seeds, integrator, "float32", record)
 
 
 def tight(workload: Flow, seeds: tuple[int, ...], times: float = 1.0) -> Prepared:
     """The reference: float64 at a multiple of the workload's tight tolerance."""
-    return _prepare(workload, seeds, times * workload.tight, "float64")
+    integrator = Adaptive(times * workload.tight)
+    return _prepare(workload, seeds, integrator, "float64", True)
 
 
-def _prepare(workload: Flow, seeds: tuple[int, ...], rtol, dtype: str) -> Prepared:
+def _prepare(
+    workload: Flow, seeds: tuple[int, ...], integrator, dtype: str, record: bool
+) -> Prepared:
+    times = workload.times if record else [workload.horizon]
+    observe = {"loss": resolve(["loss"])["loss"].function} if record else {}
+
     def one(problem: Problem):
-        run = solve(problem, [workload.horizon], {}, Adaptive(rtol))
+        run = solve(problem, times, observe, integrator)
         finished = run.status == Status.FINISHED
-        return run.final, finished, run.statistics["evaluations"]
+        losses = run.observables["loss"] if record else None
+        return run.final, finished, run.statistics["evaluations"], losses
 
     return compiled(one, workload.problems(seeds, dtype))

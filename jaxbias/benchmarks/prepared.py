@@ -17,11 +17,16 @@ class Answer(NamedTuple):
         finished: whether it went to its end.
         evaluations: full-batch gradients each seed cost, on average; NaN where they
             are not counted.
+        losses: training loss (seed, time) at the saved times, where they were asked
+            for.
+        seeds: of how many seeds the solution is, the first; None for all.
     """
 
     solution: Any
     finished: bool = True
     evaluations: float = math.nan
+    losses: Any = None
+    seeds: int | None = None
 
 
 class Trained(NamedTuple):
@@ -42,17 +47,21 @@ class Prepared(NamedTuple):
     Attributes:
         run: solves all seeds.
         compile_seconds: of tracing and compiling; 0 where nothing is compiled.
+        share: of the whole work, what a run does; its time is divided by that.
+        scaled: from what the time is scaled, in words.
     """
 
     run: Callable[[], Answer]
     compile_seconds: float = 0.0
+    share: float = 1.0
+    scaled: str = ""
 
 
 def compiled(solve: Callable[[Any], Any], batch: Any) -> Prepared:
     """A function of one problem, mapped over seeds in one program.
 
     Args:
-        solve: problem -> (weights, whether it finished, evaluations).
+        solve: problem -> (weights, whether it finished, evaluations, losses or None).
         batch: problems along a leading axis.
     """
     start = time.process_time()
@@ -61,11 +70,13 @@ def compiled(solve: Callable[[Any], Any], batch: Any) -> Prepared:
     seconds = time.process_time() - start
 
     def run() -> Answer:
-        weights, finished, evaluations = jax.block_until_ready(program(batch))
+        found = jax.block_until_ready(program(batch))
+        weights, finished, evaluations, losses = found
         return Answer(
             Trained(np.asarray(weights.hidden), np.asarray(weights.output)),
             bool(np.all(finished)),
             float(np.mean(evaluations)),
+            None if losses is None else np.asarray(losses, np.float64),
         )
 
     return Prepared(run, seconds)

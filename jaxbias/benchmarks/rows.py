@@ -1,6 +1,6 @@
 """What is measured: a tried setting, and one ratio with all that belongs to it.
 
-Errors are the worst of all rounds.
+Errors are the worst of all rounds; of flows those of a run that is not timed.
 """
 
 import math
@@ -8,8 +8,6 @@ import statistics
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
-
-import numpy as np
 
 from jaxbias.benchmarks.interface import Workload
 from jaxbias.benchmarks.worker import Run
@@ -30,6 +28,7 @@ class Point:
         seconds: CPU seconds of one core for all seeds.
         error: as the workload measures it.
         evaluations: full-batch gradients a seed.
+        loss_error: share by which the loss is off, at the worst saved time.
     """
 
     name: str
@@ -38,6 +37,7 @@ class Point:
     seconds: float
     error: float
     evaluations: float
+    loss_error: float
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,10 @@ class Row:
         rounds: how often each was run.
         reference_error: of the reference solution, from one three times looser; none
             where the baseline is held against ours.
+        rule: of equal error, ``a`` or ``b``; none where quality is compared.
+        loss_error: share by which our loss is off at the worst saved time, any seed.
+        baseline_loss_error: the baseline's.
+        reference_loss_error: the reference's, as its error is told.
     """
 
     name: str
@@ -94,6 +98,10 @@ class Row:
     seeds: int = 0
     rounds: int = 0
     reference_error: float | None = None
+    rule: str | None = None
+    loss_error: float | None = None
+    baseline_loss_error: float | None = None
+    reference_loss_error: float | None = None
 
     def plain(self) -> dict[str, Any]:
         """The row as ``bench --json`` prints it; no number where it is not finite."""
@@ -103,10 +111,15 @@ class Row:
 
 @dataclass(frozen=True)
 class Measured:
-    """All rounds of one method on the measured seeds, and fresh processes of it."""
+    """All rounds of one method on the measured seeds, and fresh processes of it.
+
+    ``recorded`` is a run of all the work with its losses, where there are any: what
+    errors are told by.
+    """
 
     runs: list[Run]
     setting: dict
+    recorded: Run | None
     compile_cold: float
     compile_warm: float
     peak: float
@@ -115,6 +128,11 @@ class Measured:
     def seconds(self) -> float:
         """Median CPU seconds."""
         return statistics.median(run.seconds for run in self.runs)
+
+    @property
+    def judged(self) -> list[Run]:
+        """The runs that errors are told by."""
+        return self.runs if self.recorded is None else [self.recorded]
 
 
 def words(setting: dict) -> str:
@@ -125,30 +143,51 @@ def words(setting: dict) -> str:
     )
 
 
+def missed(load: Workload, rule: str | None, error: float, loss_error: float) -> float:
+    """The share of its target that the worse error comes to; at most 1 meets the rule.
+
+    Rule a does not ask for the loss.
+    """
+    shares = [error / load.baseline_target]
+    if rule == "b":
+        shares.append(loss_error / load.loss_target)
+    return max(shares)
+
+
 def compare(
     load: Workload,
+    rule: str | None,
     baseline: str,
     ours: Measured,
     theirs: Measured,
-    references: Mapping[str, np.ndarray],
+    references: Mapping[str, Run],
 ) -> Row:
     """The row of one baseline: ratios round by round, errors, compiling, memory."""
-    error, baseline_error = _errors(load, ours, theirs, references.get("measured"))
-    remark = load.remark(theirs.runs[-1].outputs)
-    baseline_setting = "; ".join(filter(None, (words(theirs.setting), remark)))
+    error, baseline_error = _errors(load, ours, theirs, references)
+    loss_error, baseline_loss_error = (
+        _loss_error(load, one, references) for one in (ours, theirs)
+    )
+    last = theirs.runs[-1]
+    notes = last.scaled, load.remark(theirs.judged[-1].outputs)
+    baseline_setting = "; ".join(filter(None, (words(theirs.setting), *notes)))
     found = math.isfinite(baseline_error)
     status = FINISHED if found else UNFINISHED
-    if found and baseline_error > load.baseline_target:
+    if found and missed(load, rule, baseline_error, baseline_loss_error or 0.0) > 1:
         status = ABOVE
-    if error > load.target:
+    loss_missed = rule == "b" and (loss_error or 0.0) > load.loss_target
+    if error > load.target or loss_missed:
         status = OURS_ABOVE
     if not found:
-        return Row(load.name, baseline, status, baseline_setting=baseline_setting)
+        return Row(
+            load.name, baseline, status, baseline_setting=baseline_setting, rule=rule
+        )
     pairs = zip(ours.runs, theirs.runs, strict=True)
     ratios = [slow.seconds / fast.seconds for fast, slow in pairs]
-    doubt = None
+    doubt = loss_doubt = None
     if "looser" in references:
-        doubt = load.error(references["looser"], references["measured"])
+        looser, tight = references["looser"], references["measured"]
+        doubt = load.error(looser.outputs, tight.outputs)
+        loss_doubt = load.loss_error(looser.losses, tight.losses)
     return Row(
         load.name,
         baseline,
@@ -173,17 +212,32 @@ def compare(
         seeds=load.seeds,
         rounds=len(ours.runs),
         reference_error=doubt,
+        rule=rule,
+        loss_error=loss_error,
+        baseline_loss_error=baseline_loss_error,
+        reference_loss_error=loss_doubt,
     )
 
 
 def _errors(
-    load: Workload, ours: Measured, theirs: Measured, reference: np.ndarray | None
+    load: Workload, ours: Measured, theirs: Measured, references: Mapping[str, Run]
 ) -> tuple[float, float]:
+    reference = references["measured"].outputs if references else None
     own, other = [], []
-    for mine, yours in zip(ours.runs, theirs.runs, strict=True):
+    for mine, yours in zip(ours.judged, theirs.judged, strict=True):
         against = mine.outputs if reference is None else reference
         error = load.own_error(mine.outputs, yours.outputs, reference)
         own.append(error if mine.finished else math.inf)
         error = load.error(yours.outputs, against)
         other.append(error if yours.finished else math.inf)
     return max(own), max(other)
+
+
+def _loss_error(
+    load: Workload, one: Measured, references: Mapping[str, Run]
+) -> float | None:
+    if one.recorded is None:
+        return None
+    if not one.recorded.finished:
+        return math.inf
+    return load.loss_error(one.recorded.losses, references["measured"].losses)

@@ -1,12 +1,14 @@
-"""The rule of equal error: each method at its fastest setting that meets the target.
+"""The rules of equal error: each method at its fastest setting that meets the targets.
 
+Rule a: of the outputs at the end. Rule b: that, and of the loss at every saved time.
 Settings are chosen on tuning seeds, ratios measured on others, rounds interleaved. A
-baseline that never meets the target enters at its most accurate setting, and one may
-miss it on the measured seeds alone: both favour it, and its row says so. Methods with
-one setting are not tuned; how the answers of a baseline and of ours compare then
-stands beside the ratio.
+baseline that never meets a rule enters at the setting nearest to it, one may miss it
+on the measured seeds alone, and a published setting enters as it is: all that favours
+the baseline, and its row says so. Methods with one setting are not tuned; how the
+answers of a baseline and of ours compare then stands beside the ratio.
 """
 
+import contextlib
 import functools
 import importlib
 import importlib.util
@@ -18,7 +20,7 @@ from jaxbias._checks import InputError, one_of, positive_int
 from jaxbias.benchmarks.interface import Workload
 from jaxbias.benchmarks.names import BASELINES, BENCHMARKS, METHODS, NEEDS
 from jaxbias.benchmarks.rows import OURS_ABOVE as OURS_ABOVE
-from jaxbias.benchmarks.rows import Measured, Point, Row, compare, words
+from jaxbias.benchmarks.rows import Measured, Point, Row, compare, missed, words
 from jaxbias.benchmarks.worker import Run, Worker
 from jaxbias.benchmarks.workloads import workload
 
@@ -104,109 +106,148 @@ def _compare(name, baselines, rounds, curves, tell: Callable[[str], None]):
     absent = {b: m for b in baselines if (m := _missing(b))}
     present = [b for b in baselines if b not in absent]
     rows = [
-        Row(name, b, f"not run: {m[0]} is not installed") for b, m in absent.items()
+        Row(name, b, f"not run: {m[0]} is not installed", rule=rule)
+        for rule in load.rules or (None,)
+        for b, m in absent.items()
     ]
     if not present:
         return rows, []
-    workers: dict[str, Worker] = {}
+    references: dict[str, Run] = {}
     points: list[Point] = []
-    try:
-        workers["ours"] = Worker("ours", name)
-        references = {}
+    compared: list[tuple[str | None, str, dict]] = []
+    with Worker("ours", name) as worker:
         for which, (how, seeds) in load.references.items():
             tell(f"{name}: reference solutions, {which}")
-            references[which] = _reference(workers["ours"], how, seeds)
-        chosen = {}
-        for method in ("ours", *present):
-            if method not in workers:
-                workers[method] = Worker(method, name)
+            references[which] = _reference(worker, how, seeds)
+    for method in ("ours", *present):
+        with Worker(method, name) as worker:
             tell(f"{name}: settings of {method}")
-            tried, chosen[method] = _tune(
-                method, workers[method], load, references.get("tuning"), curves
-            )
-            points += tried
-        measured = _interleave(workers, chosen, load, rounds, tell)
-    finally:
-        for worker in workers.values():
-            worker.close()
-    ours = measured.pop("ours")
-    rows += [compare(load, b, ours, m, references) for b, m in measured.items()]
+            tried, chosen = _tune(method, worker, load, references, curves)
+        points += tried
+        compared += [(rule, method, setting) for rule, setting in chosen]
+    measured = _interleave(compared, load, rounds, tell)
+    ours = {rule: m for rule, method, m in measured if method == "ours"}
+    rows += [
+        compare(load, rule, method, ours[rule], found, references)
+        for rule, method, found in sorted(measured, key=lambda one: one[0] or "")
+        if method != "ours"
+    ]
     return rows, points
 
 
-def _reference(worker: Worker, how: str, seeds: tuple[int, ...]):
+def _reference(worker: Worker, how: str, seeds: tuple[int, ...]) -> Run:
     worker.prepare(how, seeds)
     run = worker.run()
     if not run.finished:
         raise RuntimeError("the reference solution did not finish")
-    return run.outputs
+    return run
 
 
 def _tune(
-    method, worker, load: Workload, reference, curves
-) -> tuple[list[Point], dict]:
-    """Points tried and the setting to measure."""
+    method, worker, load: Workload, references: dict[str, Run], curves
+) -> tuple[list[Point], list[tuple[str | None, dict]]]:
+    """Points tried, and each setting to measure with the rule it is measured under."""
     module = importlib.import_module(METHODS[load.name][method])
+    if not load.rules:
+        return [], [(None, module.CHOSEN)]
+    known: dict[str, Point] = {}
+    reference = references["tuning"]
 
     def measure(setting: dict) -> Point:
-        worker.prepare(setting, load.tuning_seeds)
-        run = worker.run()
-        error = load.error(run.outputs, reference) if run.finished else math.inf
-        return Point(
-            load.name, method, words(setting), run.seconds, error, run.evaluations
-        )
+        text = words(setting)
+        if text not in known:
+            worker.prepare(setting, load.tuning_seeds, record=True)
+            run = worker.run()
+            error = loss_error = math.inf
+            if run.finished:
+                error = load.error(run.outputs, reference.outputs)
+                loss_error = load.loss_error(run.losses, reference.losses)
+            known[text] = Point(
+                load.name, method, text, run.seconds, error, run.evaluations, loss_error
+            )
+        return known[text]
 
-    if module.CHOSEN is not None:
-        settings = module.SETTINGS if curves else ()
-        return [measure(setting) for setting in settings], module.CHOSEN
-    return search(module.LADDERS, measure, load.baseline_target)
+    chosen: list[tuple[str | None, dict]] = []
+    for rule in load.rules:
+        if module.CHOSEN is not None:
+            for setting in module.SETTINGS[rule] if curves else ():
+                measure(setting)
+            chosen.append((rule, module.CHOSEN[rule]))
+            continue
+        chosen.append((rule, search(module.LADDERS, measure, load, rule)))
+        published = getattr(module, "PUBLISHED", None)
+        if published not in (None, chosen[-1][1]):
+            chosen.append((rule, published))
+    return list(known.values()), chosen
 
 
 def search(
     ladders: Iterable[Sequence[dict]],
     measure: Callable[[dict], Point],
-    target: float,
-) -> tuple[list[Point], dict]:
-    """The fastest setting that meets the target, or else the most accurate one.
+    load: Workload,
+    rule: str,
+) -> dict:
+    """The fastest setting that meets the rule, or else the one nearest to it.
 
-    Each ladder goes from loose to tight. Its first setting that meets the target ends
-    it, and so does one that is slower than the best so far: what follows is slower.
+    Each ladder goes from loose to tight. Its first setting that meets the rule ends
+    it, and so does one that is slower than the best so far, or that did not finish
+    where a looser one did: what follows is slower.
     """
-    tried: list[tuple[Point, dict]] = []
+    tried: list[tuple[float, float, dict]] = []
     best = float("inf")
     for ladder in ladders:
+        went = False
         for setting in ladder:
             point = measure(setting)
-            tried.append((point, setting))
-            if point.error <= target:
+            miss = missed(load, rule, point.error, point.loss_error)
+            tried.append((miss, point.seconds, setting))
+            if miss <= 1:
                 best = min(best, point.seconds)
                 break
-            if point.seconds > best:
+            finished = math.isfinite(point.error)
+            if point.seconds > best or (went and not finished):
                 break
-    met = [one for one in tried if one[0].error <= target]
+            went = went or finished
+    met = [one for one in tried if one[0] <= 1]
     if met:
-        winner = min(met, key=lambda one: one[0].seconds)
-    else:
-        winner = min(tried, key=lambda one: one[0].error)
-    return [point for point, _ in tried], winner[1]
+        return min(met, key=lambda one: one[1])[2]
+    return min(tried, key=lambda one: one[0])[2]
 
 
-def _interleave(workers, chosen, load: Workload, rounds, tell):
-    runs: dict[str, list[Run]] = {method: [] for method in chosen}
-    for method in chosen:
-        workers[method].prepare(chosen[method], load.seeds_measured)
-        workers[method].run()
-    for number in range(rounds):
-        tell(f"{load.name}: round {number + 1} of {rounds}")
-        for method in chosen:
-            runs[method].append(workers[method].run())
+def _interleave(
+    compared: list[tuple[str | None, str, dict]], load: Workload, rounds, tell
+) -> list[tuple[str | None, str, Measured]]:
+    """Every setting that is compared, in a process of its own, round by round."""
+    seeds = load.seeds_measured
+    settings = {(method, words(setting)): setting for _, method, setting in compared}
+    recorded: dict[tuple, Run | None] = {}
+    runs: dict[tuple, list[Run]] = {key: [] for key in settings}
+    with contextlib.ExitStack() as stack:
+        workers = {}
+        for key, setting in settings.items():
+            tell(f"{load.name}: errors of {key[0]}, {key[1]}")
+            workers[key] = worker = stack.enter_context(Worker(key[0], load.name))
+            recorded[key] = None
+            if load.rules:
+                worker.prepare(setting, seeds, record=True)
+                recorded[key] = worker.run()
+            worker.prepare(setting, seeds)
+            worker.run()
+        for number in range(rounds):
+            tell(f"{load.name}: round {number + 1} of {rounds}")
+            for key, worker in workers.items():
+                runs[key].append(worker.run())
     tell(f"{load.name}: compile time and memory")
-    return {
-        method: Measured(
-            runs[method], chosen[method], *_afresh(method, load, chosen[method])
+    found = {
+        key: Measured(
+            runs[key], setting, recorded[key], *_afresh(key[0], load, setting)
         )
-        for method in chosen
+        for key, setting in settings.items()
     }
+    return [
+        (rule, method, found[method, words(setting)])
+        for rule, method, setting in compared
+    ]
 
 
 def _afresh(method: str, load: Workload, setting: dict) -> tuple[float, float, float]:

@@ -5,6 +5,7 @@ from typing import Any
 
 COLUMNS = (
     "benchmark",
+    "rule",
     "baseline",
     "ratio",
     "spread",
@@ -12,6 +13,8 @@ COLUMNS = (
     "baseline seconds",
     "error",
     "baseline error",
+    "loss error",
+    "baseline loss error",
     "evaluations",
     "compile cold/warm",
     "peak MB",
@@ -23,9 +26,11 @@ COLUMNS = (
 def cells(row: Mapping[str, Any]) -> list[str]:
     """One row's text, column by column."""
     if row["ratio"] is None:
-        return [row["name"], row["baseline"], *[""] * (len(COLUMNS) - 3), row["status"]]
+        named = [row["name"], row.get("rule") or "", row["baseline"]]
+        return [*named, *[""] * (len(COLUMNS) - 4), row["status"]]
     return [
         row["name"],
+        row.get("rule") or "",
         row["baseline"],
         f"{row['ratio']:.3g}",
         f"{row['ratio_low']:.3g} .. {row['ratio_high']:.3g}",
@@ -33,6 +38,8 @@ def cells(row: Mapping[str, Any]) -> list[str]:
         f"{row['baseline_seconds']:.3g}",
         _number(row["error"], ".1e"),
         _number(row["baseline_error"], ".1e"),
+        _number(row.get("loss_error"), ".1%"),
+        _number(row.get("baseline_loss_error"), ".1%"),
         " / ".join(
             _number(row[name], ".0f")
             for name in ("evaluations", "baseline_evaluations")

@@ -31,6 +31,8 @@ class Run(NamedTuple):
         finished: whether every seed went to its end.
         evaluations: full-batch gradients a seed.
         peak_megabytes: highest resident memory above what libraries and data hold.
+        losses: training loss (seed, time), where it was asked for.
+        scaled: from what the seconds are scaled, in words.
     """
 
     seconds: float
@@ -38,6 +40,8 @@ class Run(NamedTuple):
     finished: bool
     evaluations: float
     peak_megabytes: float
+    losses: Any = None
+    scaled: str = ""
 
 
 class Worker:
@@ -61,12 +65,16 @@ class Worker:
             self._process.start()
         theirs.close()
 
-    def prepare(self, setting: dict | str, seeds: tuple[int, ...]) -> float:
+    def prepare(
+        self, setting: dict | str, seeds: tuple[int, ...], record: bool = False
+    ) -> float:
         """Make a setting ready and return the seconds of compiling.
 
         ``"tight"`` is the reference solution, ``"looser"`` one to tell its error by.
+        With ``record`` a run is of all the work, and hands back the losses; without,
+        it is what is timed.
         """
-        return self._ask("prepare", setting, seeds)
+        return self._ask("prepare", setting, seeds, record)
 
     def run(self) -> Run:
         """Run what was made ready last."""
@@ -125,7 +133,7 @@ def _serve(pipe: Any, method: str, workload_name: str, cache: str | None) -> Non
             return
         try:
             if order == "prepare":
-                setting, seeds = details
+                setting, seeds, record = details
                 problems = load.problems(seeds, "float32")
                 jax.block_until_ready(problems)
                 held = _resident("VmRSS")
@@ -136,14 +144,24 @@ def _serve(pipe: Any, method: str, workload_name: str, cache: str | None) -> Non
                     prepared = module.tight(load, seeds)
                 elif setting == "looser":
                     prepared = module.tight(load, seeds, 3.0)
+                elif record:
+                    prepared = module.prepare(load, seeds, setting, record=True)
                 else:
                     prepared = module.prepare(load, seeds, setting)
                 answer = prepared.compile_seconds
             else:
                 seconds, found = _timed(prepared.run)
                 peak = _resident("VmHWM") - held
-                outputs = load.outputs(seeds, found.solution)
-                answer = seconds, outputs, found.finished, found.evaluations, peak
+                outputs = load.outputs(seeds[: found.seeds], found.solution)
+                answer = (
+                    seconds / prepared.share,
+                    outputs,
+                    found.finished,
+                    found.evaluations,
+                    peak,
+                    found.losses,
+                    prepared.scaled,
+                )
         except Exception:
             # The parent raises it again: a failed baseline is not a slow one.
             pipe.send((True, traceback.format_exc()))

@@ -206,10 +206,17 @@ def digits(data: xr.Dataset) -> list[Mark]:
 
 
 def error_against_time(data: xr.Dataset) -> list[Mark]:
-    """Settings tried (``seed``) and compared (``median``), and the target error."""
+    """Settings tried (``seed``) and compared (``median``), and the target error.
+
+    A panel is a benchmark under one rule; tables without rules have the first.
+    """
     marks = []
-    for panel in dict.fromkeys(map(str, data.benchmark.values)):
-        here = data.isel(point=np.flatnonzero(data.benchmark.values == panel))
+    names = data.benchmark.values
+    rules = data.rule.values if "rule" in data else np.full(len(names), "a")
+    targets = {"a": "target", "b": "loss_target"}
+    for name, rule in dict.fromkeys(zip(map(str, names), map(str, rules), strict=True)):
+        here = data.isel(point=np.flatnonzero((names == name) & (rules == rule)))
+        panel = name if rule == "a" else f"{name}, loss"
         for method in dict.fromkeys(map(str, here.method.values)):
             own = here.isel(point=np.flatnonzero(here.method.values == method))
             for role, which in (("seed", 0), ("median", 1)):
@@ -218,6 +225,6 @@ def error_against_time(data: xr.Dataset) -> list[Mark]:
                     x, y = kept.seconds.values, kept.error.values
                     marks.append(Mark(panel, method, role, x, y))
         span = np.array([np.min(here.seconds), np.max(here.seconds)])
-        target = np.full(2, data.attrs["target"])
+        target = np.full(2, data.attrs[targets[rule]])
         marks.append(Mark(panel, "target", "guide", span, target))
     return marks

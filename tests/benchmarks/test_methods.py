@@ -12,8 +12,8 @@ import pytest
 from jaxbias._checks import InputError
 from jaxbias.benchmarks import names
 from jaxbias.benchmarks.baselines import diffrax_reduced, diffrax_weights, torch_recipe
-from jaxbias.benchmarks.flows import TARGET, worst_error
-from jaxbias.benchmarks.ours import prepare, tight
+from jaxbias.benchmarks.flows import LOSS_TARGET, TARGET, worst_error
+from jaxbias.benchmarks.ours import CHOSEN, prepare, tight
 from jaxbias.benchmarks.prepared import Trained
 from jaxbias.benchmarks.workloads import workload
 from jaxbias.dynamics import Descent, descend
@@ -33,7 +33,8 @@ def _outputs(load, prepared):
 def test_ours_errs_less_at_a_tighter_tolerance(small):
     exact = _outputs(small, tight(small, SEEDS))
     default, tighter = (
-        prepare(small, SEEDS, {"tolerance": times}) for times in (1.0, 0.1)
+        prepare(small, SEEDS, {**CHOSEN["a"], "tolerance": times})
+        for times in (1.0, 0.1)
     )
     assert default.compile_seconds > 0
     # At these sizes the error is up to twice that of the workloads themselves.
@@ -78,6 +79,57 @@ def test_the_torch_recipe_is_gradient_descent_where_a_batch_is_everything(small)
         np.testing.assert_allclose(
             answer.solution.hidden[place], ours.hidden, atol=2e-5 * scale
         )
+
+
+def test_every_method_records_the_loss_of_the_same_flow(small):
+    """Ours, the reference and diffrax; under rule b ours keeps its promise."""
+    exact = tight(small, SEEDS).run()
+    assert exact.losses.shape == (2, len(small.times)) == (2, 50)
+    # Of the first saved times the initial loss is known: no output yet, exp(0).
+    np.testing.assert_allclose(exact.losses[:, 0], 1.0, atol=1e-4)
+    ours = prepare(small, SEEDS, CHOSEN["b"], record=True).run()
+    assert small.loss_error(ours.losses, exact.losses) < LOSS_TARGET
+    setting = {"solver": "Bosh3", "rtol": 1e-3, "norm": "output"}
+    reduced = diffrax_reduced.prepare(small, SEEDS, setting, record=True).run()
+    assert small.loss_error(reduced.losses, exact.losses) < 0.05
+    # The last loss is that of the weights that are handed back.
+    problems = small.problems(SEEDS, "float32")
+    for place in range(len(SEEDS)):
+        problem = jax.tree.map(lambda leaf, at=place: leaf[at], problems)
+        for answer in (ours, reduced):
+            hidden, output = (np.asarray(a[place]) for a in answer.solution)
+            weights = dataclasses.replace(
+                problem.initial, hidden=jnp.asarray(hidden), output=jnp.asarray(output)
+            )
+            outputs = predict(weights, small.activation, problem.dataset.inputs)
+            loss = np.mean(np.exp(-np.asarray(problem.dataset.labels * outputs)))
+            np.testing.assert_allclose(answer.losses[place, -1], loss, rtol=1e-3)
+
+
+def test_the_worst_time_of_the_worst_seed_decides_of_the_loss(small):
+    exact = np.array([[1.0, 0.5], [1.0, 1e-3]])
+    moved = exact * np.array([[1.0, 1.01], [1.0, 0.98]])
+    assert small.loss_error(moved, exact) == pytest.approx(0.02)
+    assert small.loss_error(moved[:1], exact) == pytest.approx(0.01)
+    assert small.loss_error(np.full((2, 2), np.nan), exact) == math.inf
+
+
+def test_the_recipe_is_scaled_by_seeds_and_steps(small):
+    pytest.importorskip("torch")
+    load = dataclasses.replace(small, horizon=20.0, seeds=4)
+    seeds = tuple(range(4))
+    whole = torch_recipe.prepare(load, seeds, {"rate": 0.2}, record=True)
+    timed = torch_recipe.prepare(load, seeds, {"rate": 0.2})
+    slow = torch_recipe.prepare(load, seeds, {"rate": 0.05})
+    assert (whole.share, timed.share, slow.share) == pytest.approx((0.5, 0.5, 0.125))
+    assert timed.scaled == "scaled from 2 of 4 seeds"
+    assert slow.scaled == "scaled from 2 of 4 seeds and the steps at rate 0.2"
+    found = whole.run()
+    assert found.losses.shape == (2, 50)
+    fast = torch_recipe.prepare(load, seeds, {"rate": 0.3}, record=True)
+    assert fast.run().losses.shape == (2, 50), "steps need not end at saved times"
+    assert slow.run().evaluations == 4 * timed.run().evaluations
+    np.testing.assert_allclose(found.losses[:, 0], 1.0, atol=1e-4)
 
 
 def test_single_precision_solves_the_problem_of_the_reference(small):
@@ -125,9 +177,13 @@ def test_the_names_lead_to_methods():
             module = importlib.import_module(path)
             assert callable(module.prepare)
             tuned = module.CHOSEN is None
-            settings = sum(module.LADDERS, ()) if tuned else module.SETTINGS
-            assert tuned or module.CHOSEN in settings or settings == ()
-            assert len(settings) >= 3 or name in names.RADII
+            if name in names.RADII:
+                assert module.CHOSEN
+                continue
+            for rule in workload(name).rules:
+                settings = sum(module.LADDERS, ()) if tuned else module.SETTINGS[rule]
+                assert tuned or module.CHOSEN[rule] in settings
+                assert len(settings) >= 3
 
 
 def test_a_ladder_goes_from_loose_to_tight():

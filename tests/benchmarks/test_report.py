@@ -14,6 +14,7 @@ from jaxbias.benchmarks import suite
 from jaxbias.benchmarks.report import tabulate, write_report
 from jaxbias.benchmarks.rows import Point, Row
 from jaxbias.benchmarks.table import COLUMNS, cells, lines
+from jaxbias.plots import _frames
 
 MEASURED = Row(
     "S-p1",
@@ -39,11 +40,15 @@ MEASURED = Row(
     seeds=8,
     rounds=5,
     reference_error=8e-5,
+    rule="a",
+    loss_error=0.14,
+    baseline_loss_error=0.3,
+    reference_loss_error=2e-3,
 )
-ABSENT = Row("S-p1", "torch", "not run: torch is not installed")
+ABSENT = Row("S-p1", "torch", "not run: torch is not installed", rule="a")
 POINTS = [
-    Point("S-p1", "ours", "tolerance 2", 0.5, 3e-3, 50.0),
-    Point("S-p1", "diffrax-ours", "Heun, rtol 1, all", 3.0, 5e-3, 200.0),
+    Point("S-p1", "ours", "tolerance 2", 0.5, 3e-3, 50.0, 0.2),
+    Point("S-p1", "diffrax-ours", "Heun, rtol 1, all", 3.0, 5e-3, 200.0, 0.4),
 ]
 
 
@@ -51,16 +56,18 @@ def test_the_page_the_data_and_the_figure_are_written(tmp_path):
     drawn = write_report([MEASURED, ABSENT], POINTS, tmp_path)
     folder = tmp_path / "benchmarks"
     rows = json.loads((folder / "bench.json").read_text())
-    assert rows == [MEASURED.plain(), ABSENT.plain()]
+    assert rows == [ABSENT.plain(), MEASURED.plain()]
     page = (folder / "README.md").read_text()
     assert "| 2.71 " in page
     assert "not run: torch is not installed" in page
     assert "error_against_time.png" in page
-    assert "looser ones: S-p1 8.0e-05." in page
+    assert "looser ones: S-p1 8.0e-05 (loss 0.20%)." in page
     assert drawn
     assert all(path.stat().st_size > 1000 for path in drawn)
     stored = xr.load_dataset(folder / "data" / "error_against_time.nc")
     xr.testing.assert_equal(stored, tabulate([MEASURED, ABSENT], POINTS))
+    assert "| 14.0% " in page
+    assert stored.attrs["loss_target"] == 0.01
 
 
 def test_a_page_without_points_has_no_figure(tmp_path):
@@ -83,6 +90,9 @@ RADII = Row(
         "error": -0.02,
         "evaluations": float("nan"),
         "reference_error": None,
+        "rule": None,
+        "loss_error": None,
+        "baseline_loss_error": None,
     }
 )
 
@@ -97,18 +107,19 @@ def test_what_is_not_measured_again_is_kept(tmp_path):
     write_report([MEASURED, ABSENT], POINTS, tmp_path)
     data = (folder / "data" / "error_against_time.nc").read_bytes()
     assert write_report([RADII], [], tmp_path) == []
-    first = [("S-p1", "diffrax-ours", 2.71), ("S-p1", "torch", None)]
+    first = [("S-p1", "torch", None), ("S-p1", "diffrax-ours", 2.71)]
     assert _stored(folder) == [*first, ("radius-p1", "torch-pgd", 2.71)]
     assert (folder / "data" / "error_against_time.nc").read_bytes() == data
     page = (folder / "README.md").read_text()
     assert "error_against_time.png" in page
-    assert "looser ones: S-p1 8.0e-05." in page
+    assert "looser ones: S-p1 8.0e-05 (loss 0.20%)." in page
     assert page.index("| S-p1 ") < page.index("| radius-p1 ")
     assert "| - / 190 " in page
 
     again = Row(**{**MEASURED.plain(), "ratio": 3.5})
     write_report([again], POINTS, tmp_path)
     assert _stored(folder) == [
+        ("S-p1", "torch", None),
         ("S-p1", "diffrax-ours", 3.5),
         ("radius-p1", "torch-pgd", 2.71),
     ]
@@ -116,15 +127,15 @@ def test_what_is_not_measured_again_is_kept(tmp_path):
 
 def test_points_of_other_benchmarks_stay_in_the_figure(tmp_path):
     other = Row(**{**MEASURED.plain(), "name": "M-p1", "seconds": 7.0})
-    points = [Point("M-p1", "ours", "tolerance 2", 5.0, 3e-3, 50.0)]
+    points = [Point("M-p1", "ours", "tolerance 2", 5.0, 3e-3, 50.0, 0.2)]
     path = tmp_path / "benchmarks" / "data" / "error_against_time.nc"
     write_report([other], points, tmp_path)
     alone = xr.load_dataset(path)
     write_report([MEASURED], POINTS, tmp_path)
     both = xr.load_dataset(path)
-    assert both.benchmark.values.tolist() == ["S-p1"] * 4 + ["M-p1"] * 3
-    xr.testing.assert_equal(both.isel(point=slice(0, 4)), tabulate([MEASURED], POINTS))
-    xr.testing.assert_equal(both.isel(point=slice(4, None)), alone)
+    assert both.benchmark.values.tolist() == ["S-p1"] * 6 + ["M-p1"] * 4
+    xr.testing.assert_equal(both.isel(point=slice(0, 6)), tabulate([MEASURED], POINTS))
+    xr.testing.assert_equal(both.isel(point=slice(6, None)), alone)
     assert both.attrs["target"] == 1.2e-3
     write_report([other, MEASURED], [*points, *POINTS], tmp_path)
     xr.testing.assert_equal(xr.load_dataset(path), both)
@@ -139,6 +150,8 @@ def test_rows_of_a_benchmark_that_is_no_more_are_dropped(tmp_path):
     write_report([MEASURED], [], tmp_path)
     names = [name for name, *_ in _stored(tmp_path / "benchmarks")]
     assert names == ["S-p1", "M-p3"]
+    rows = json.loads((tmp_path / "benchmarks" / "bench.json").read_text())
+    assert [row["rule"] for row in rows] == ["a", "a"], "there was one rule then"
 
 
 @pytest.mark.parametrize("text", ["[{", "[3]", '[{"name": "S-p1"}]'])
@@ -151,9 +164,14 @@ def test_earlier_results_that_cannot_be_read_are_not_overwritten(tmp_path, text)
     assert path.read_text() == text
 
 
-def test_only_benchmarks_with_tried_settings_have_a_panel():
-    table = tabulate([MEASURED, RADII], POINTS)
+def test_only_rows_under_a_rule_have_a_panel_and_show_its_error():
+    second = Row(**{**MEASURED.plain(), "rule": "b", "seconds": 1.5})
+    table = tabulate([MEASURED, second, RADII], POINTS)
     assert set(table.benchmark.values.tolist()) == {"S-p1"}
+    compared = table.compared.values == 1
+    assert table.rule.values[compared].tolist() == ["a", "a", "b", "b"]
+    assert table.error.values[compared].tolist() == [9.3e-4, 1.1e-3, 0.14, 0.3]
+    assert table.error.values[~compared].tolist() == [3e-3, 5e-3, 0.2, 0.4]
 
 
 def test_ours_is_one_point_however_many_it_is_compared_with():
@@ -164,6 +182,13 @@ def test_ours_is_one_point_however_many_it_is_compared_with():
     assert table.attrs["target"] == 1.2e-3
 
 
+def test_the_figure_has_a_panel_for_each_rule():
+    second = Row(**{**MEASURED.plain(), "rule": "b"})
+    marks = _frames.error_against_time(tabulate([MEASURED, second], POINTS))
+    guides = {mark.panel: mark.y[0] for mark in marks if mark.role == "guide"}
+    assert guides == {"S-p1": 1.2e-3, "S-p1, loss": 0.01}
+
+
 def test_a_table_lines_up_and_leaves_empty_what_was_not_measured():
     text = lines([MEASURED.plain(), ABSENT.plain()])
     assert len({len(line) for line in text}) == 1
@@ -172,7 +197,12 @@ def test_a_table_lines_up_and_leaves_empty_what_was_not_measured():
     assert row["spread"] == "2.5 .. 3.04"
     assert row["compile cold/warm"] == "1.50 / 0.24 s"
     assert row["evaluations"] == "78 / 190"
-    assert cells(ABSENT.plain())[2:-1] == [""] * (len(COLUMNS) - 3)
+    assert (row["rule"], row["loss error"], row["baseline loss error"]) == (
+        "a",
+        "14.0%",
+        "30.0%",
+    )
+    assert cells(ABSENT.plain())[3:-1] == [""] * (len(COLUMNS) - 4)
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from jaxbias.benchmarks.flows import Flow
 from jaxbias.benchmarks.prepared import Prepared, compiled
 from jaxbias.dynamics.flow import Problem
 from jaxbias.dynamics.gram import ReducedState, ReducedSystem
+from jaxbias.observables import resolve
 
 CHOSEN = None
 LADDERS = tuple(
@@ -26,15 +27,24 @@ def _full_norm(error: ReducedState):
     return jnp.sqrt(sum(squares, jnp.zeros((), squares[0].dtype)))
 
 
-def prepare(workload: Flow, seeds: tuple[int, ...], setting: dict) -> Prepared:
+def prepare(
+    workload: Flow, seeds: tuple[int, ...], setting: dict, *, record: bool = False
+) -> Prepared:
     """Float32; ``norm`` controls the output weights alone, or the scores too."""
     norm = {"output": _output_norm, "all": _full_norm}[setting["norm"]]
+    observe = resolve(["loss"])["loss"].function
 
     def one(problem: Problem):
         system = ReducedSystem(problem)
-        state, done, evaluations = integrate(
-            system.velocity, system.start(), workload.horizon, setting, norm
+        loss = lambda state: observe(system.snapshot(state))
+        state, done, evaluations, losses = integrate(
+            system.velocity,
+            system.start(),
+            workload.horizon,
+            setting,
+            norm,
+            (workload.times, loss) if record else None,
         )
-        return system.weights(state), done, evaluations
+        return system.weights(state), done, evaluations, losses
 
     return compiled(one, workload.problems(seeds, "float32"))

@@ -16,7 +16,9 @@ LADDERS = tuple(
 )
 
 
-def prepare(workload: Flow, seeds: tuple[int, ...], setting: dict) -> Prepared:
+def prepare(
+    workload: Flow, seeds: tuple[int, ...], setting: dict, *, record: bool = False
+) -> Prepared:
     """Float32, autodiff, componentwise tolerances."""
     p = workload.exponent
 
@@ -35,10 +37,14 @@ def prepare(workload: Flow, seeds: tuple[int, ...], setting: dict) -> Prepared:
             return jax.tree.map(jnp.negative, jax.grad(loss)(parameters))
 
         initial = problem.initial
-        (hidden, output), done, evaluations = integrate(
-            velocity, (initial.hidden, initial.output), workload.horizon, setting
+        (hidden, output), done, evaluations, losses = integrate(
+            velocity,
+            (initial.hidden, initial.output),
+            workload.horizon,
+            setting,
+            record=(workload.times, loss) if record else None,
         )
         weights = Weights(hidden, output, None, None, initial.mask)
-        return weights, done, evaluations
+        return weights, done, evaluations, losses
 
     return compiled(one, workload.problems(seeds, "float32"))
