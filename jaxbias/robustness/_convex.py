@@ -9,8 +9,9 @@ import numpy as np
 from jaxtyping import Float
 
 from jaxbias.robustness._blocks import product
+from jaxbias.robustness._interior import ConvexSets
 from jaxbias.robustness._lanes import Lanes
-from jaxbias.robustness._projection import ConvexSets, Projection, project
+from jaxbias.robustness._projection import Projection, project
 
 
 def chord_sets(

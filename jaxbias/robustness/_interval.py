@@ -3,7 +3,6 @@
 import math
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -12,66 +11,25 @@ from jaxbias._checks import InputError
 from jaxbias.networks.readouts import ProbabilitySum
 from jaxbias.networks.weights import Weights
 from jaxbias.robustness import _integer
-from jaxbias.robustness._blocks import product
-from jaxbias.robustness._branching import Budget, grow
-from jaxbias.robustness._convex import nearest, tangent_sets
+from jaxbias.robustness._branching import grow
+from jaxbias.robustness._case import Case, OpenLanes, Options
 from jaxbias.robustness._ends import Ends, lengths, margins
 from jaxbias.robustness._lanes import Lanes
 from jaxbias.robustness._lower import METHODS, lipschitz_bounds, reduced, root_bounds
-from jaxbias.robustness._normal_form import Sites, plain, scaled
-from jaxbias.robustness._patterns import patterns
-from jaxbias.robustness._problems import Attacked, Box, Tried
+from jaxbias.robustness._normal_form import plain, scaled
+from jaxbias.robustness._problems import Attacked, Tried
 from jaxbias.robustness._radius import TIES, Radius
-from jaxbias.robustness._reading import Reading, combine, problems, undecided
+from jaxbias.robustness._reading import Reading, combine, undecided
 from jaxbias.robustness._relaxations import closed_bounds
 from jaxbias.robustness._relinearised import relinearised
 from jaxbias.robustness._tight import descend, relaxed
 from jaxbias.robustness.certificates import has_certificate
-from jaxbias.robustness.minimum_norm import Search
 from jaxbias.robustness.starts import NAMES
 
-# Share of the clean value that merging neurons may cost.
-_COST = 2e-4
-# Where nothing is broken there is no radius to search up to; sizes of the input do.
-_FAR = 4.0
 # Ends this much longer than a perturbation of the thinned network are looked at again.
 _SETTLED = 1.001
 _BEYOND = 1e-14
 _CONVEX = METHODS.index("convex relaxation")
-# Features of the largest convex projections that every effort can afford.
-_SMALL = 24
-# And of those that the shortest witness alone can afford.
-_MEDIUM = 64
-# Ends closer than this need no further search.
-_NEAR = 0.98
-
-
-@dataclass(frozen=True)
-class Options:
-    """What was asked for."""
-
-    order: float
-    effort: str
-    tie: str
-    search: Search
-    budget: Budget
-
-
-@dataclass(frozen=True)
-class Case:
-    """One network and its points, in their own units of length, ready for the attack.
-
-    The box is one of steps.
-    """
-
-    reading: Reading
-    points: Float[np.ndarray, "sample feature"]
-    sites: Sites
-    labels: Int[np.ndarray, " sample"]
-    attacked: Attacked
-    ends: Ends
-    box: Box | None
-    centres: Float[np.ndarray, "cluster feature"] | None
 
 
 def open_case(
@@ -116,7 +74,7 @@ def close(case: Case, tried: Iterable[Tried], options: Options) -> Radius:
     wanted = options.effort != "attack"
     stated = activation.lipschitz
     if has_certificate(activation) and len(rows):
-        lanes = _Lanes(case, rows, options)
+        lanes = OpenLanes(case, rows, options)
         lanes.improve(kept)
         found = _closed(lanes, options)
         lanes.look_further(found[0])
@@ -207,109 +165,7 @@ def _visit(case: Case, places: np.ndarray) -> None:
             ends.offer(rows, steps, "broken anchor", coarse=True)
 
 
-class _Lanes:
-    """The scalar problems of the points that are right, and smaller ones below them."""
-
-    def __init__(self, case: Case, rows: np.ndarray, options: Options):
-        self.case, self.rows, self.options = case, rows, options
-        form, order = case.reading.form, options.order
-        self.sites = case.sites.take(rows)
-        self.full = problems(case.reading, self.sites, case.labels[rows])
-        if case.box is not None:
-            low, high = (end[rows][self.full.point] for end in case.box)
-            self.full = replace(self.full, low=low, high=high)
-        points = self.sites.inputs
-        sizes = np.sqrt((points**2).sum(1)) if order == 2 else np.abs(points).max(1)
-        offsets = np.abs(scaled(form.offsets[None], -self.sites.exponent[:, None]))
-        self._far = _FAR * (sizes + offsets.max(1, initial=0.0) + 1.0)
-        self.reach = self.reach_now()
-        self.parts = reduced(form, self.full, self.reach, order, _COST)
-
-    def reach_now(self) -> np.ndarray:
-        """How far each lane has to look."""
-        upper = self.case.ends.upper[self.rows]
-        return np.where(np.isfinite(upper), upper * (1 + 1e-9), self._far)[
-            self.full.point
-        ]
-
-    def offer(self, small: Lanes, source: str):
-        """What takes steps of lanes for their points."""
-
-        def take(index: np.ndarray, steps: np.ndarray) -> None:
-            rows = self.rows[small.point[index]]
-            self.case.ends.offer(rows, small.lift(steps), source)
-
-        return take
-
-    def inner(self, small: Lanes, steps: np.ndarray) -> np.ndarray:
-        """Steps of the lanes' points in their features."""
-        return steps if small.basis is None else product(steps, small.basis.T)
-
-    def improve(self, kept: list[tuple[np.ndarray, np.ndarray]]) -> None:
-        """Project onto convex sets of broken points, where projections are small."""
-        for index, small in self.parts:
-            if self.fits(small, _MEDIUM):
-                self.polish(index, small)
-            if self.fits(small):
-                for rows, steps in self._spread(kept):
-                    self._follow(index, small, rows, steps)
-
-    def polish(self, index: np.ndarray, small: Lanes, thorough: bool = False) -> None:
-        """Relinearise at the witnesses: the set of broken points of each holds it."""
-        order, ends = self.options.order, self.case.ends
-        steps = (ends.witness - self.case.sites.inputs)[self.rows][small.point]
-        reach = self.reach[index]
-        found = descend(small, self.inner(small, steps), reach, order, 3)
-        everyone = np.arange(small.count)
-        self.offer(small, "relinearised witness")(everyone, found.step)
-        if not self.fits(small) and not thorough:
-            return
-        all_on = np.broadcast_to(np.maximum(small.scores, 0) + 1.0, small.scores.shape)
-        found = nearest(small, tangent_sets(small, all_on), reach, order)
-        found = descend(small, found.step, reach, order, 2)
-        self.offer(small, "all opposing on")(everyone, found.step)
-
-    def look_further(self, lower: np.ndarray) -> None:
-        """Try more sets of broken points where the ends are still apart."""
-        open_ = lower < _NEAR * self.reach_now()
-        for index, small in self.parts:
-            inner = np.flatnonzero(open_[index])
-            if len(inner) and self.fits(small):
-                part, reach = small.take(inner), self.reach_now()[index[inner]]
-                for source, begin in patterns(part, reach, self.options.order):
-                    found = descend(part, begin, reach, self.options.order, 3)
-                    self.offer(part, source)(np.arange(part.count), found.step)
-
-    def fits(self, small: Lanes, most: int = _SMALL) -> bool:
-        """Whether convex projections of these lanes are cheap."""
-        return small.rows.shape[1] <= most
-
-    def _spread(self, kept):
-        """The tried steps, one for each point at a time."""
-        rows = np.concatenate([one for one, _ in kept])
-        steps = np.concatenate([one for _, one in kept])
-        order = np.argsort(rows, kind="stable")
-        rows, steps = rows[order], steps[order]
-        first = np.searchsorted(rows, rows)
-        turn = np.arange(len(rows)) - first
-        for each in range(turn.max(initial=-1) + 1):
-            yield rows[turn == each], steps[turn == each]
-
-    def _follow(self, index, small, rows, steps) -> None:
-        """Relinearise at steps, in all lanes of their points."""
-        place = np.full(len(self.case.labels), -1)
-        place[rows] = np.arange(len(rows))
-        number = place[self.rows[small.point]]
-        some = np.flatnonzero(number >= 0)
-        if not len(some):
-            return
-        part, begin = small.take(some), steps[number[some]]
-        reach = self.reach[index][some]
-        found = descend(part, self.inner(part, begin), reach, self.options.order, 3)
-        self.offer(part, "relinearised step")(np.arange(part.count), found.step)
-
-
-def _closed(of: _Lanes, options: Options) -> tuple[np.ndarray, np.ndarray]:
+def _closed(of: OpenLanes, options: Options) -> tuple[np.ndarray, np.ndarray]:
     """Lower ends of lanes in closed form, and the numbers of their methods."""
     form, order, reach = of.case.reading.form, options.order, of.reach_now()
     root = root_bounds(form, of.full, of.sites, order)
@@ -322,7 +178,7 @@ def _closed(of: _Lanes, options: Options) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _certify(
-    lanes: _Lanes, lower: np.ndarray, method: np.ndarray
+    lanes: OpenLanes, lower: np.ndarray, method: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Lower ends of the points, what proves them, and nodes used."""
     options, full = lanes.options, lanes.full
@@ -350,7 +206,7 @@ def _certify(
 
 
 def _refine(
-    of: _Lanes,
+    of: OpenLanes,
     index: np.ndarray,
     small: Lanes,
     known: tuple[np.ndarray, np.ndarray, np.ndarray],
@@ -386,7 +242,7 @@ def _refine(
 
 
 def _exact(
-    of: _Lanes,
+    of: OpenLanes,
     index: np.ndarray,
     lower: np.ndarray,
     method: np.ndarray,

@@ -12,6 +12,7 @@ from jaxbias.networks.activations import Activation
 from jaxbias.networks.readouts import ProbabilitySum, Readout
 from jaxbias.networks.weights import Weights
 from jaxbias.robustness._branching import Budget
+from jaxbias.robustness._case import Case, Options
 from jaxbias.robustness._cast import check_dtype, held
 from jaxbias.robustness._inputs import (
     check_box,
@@ -21,7 +22,7 @@ from jaxbias.robustness._inputs import (
     check_points,
     unpack,
 )
-from jaxbias.robustness._interval import Case, Options, close, open_case
+from jaxbias.robustness._interval import close, open_case
 from jaxbias.robustness._normal_form import NormalForm, normal_form
 from jaxbias.robustness._problems import Tried, attacked, thinned, tries
 from jaxbias.robustness._radius import Radius

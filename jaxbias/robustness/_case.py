@@ -1,0 +1,160 @@
+"""One call's points, network and options, and the scalar problems still open in it."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from jaxbias.robustness._blocks import product
+from jaxbias.robustness._branching import Budget
+from jaxbias.robustness._convex import nearest, tangent_sets
+from jaxbias.robustness._ends import Ends
+from jaxbias.robustness._lanes import Lanes
+from jaxbias.robustness._lower import reduced
+from jaxbias.robustness._normal_form import Sites, scaled
+from jaxbias.robustness._patterns import patterns
+from jaxbias.robustness._problems import Attacked, Box
+from jaxbias.robustness._reading import Reading, problems
+from jaxbias.robustness._tight import descend
+from jaxbias.robustness.minimum_norm import Search
+
+# Share of the clean value that merging neurons may cost.
+_COST = 2e-4
+# Where nothing is broken there is no radius to search up to; sizes of the input do.
+_FAR = 4.0
+# Features of the largest convex projections that every effort can afford.
+_SMALL = 24
+# And of those that the shortest witness alone can afford.
+_MEDIUM = 64
+# Ends closer than this need no further search.
+_NEAR = 0.98
+
+
+@dataclass(frozen=True)
+class Options:
+    """What was asked for."""
+
+    order: float
+    effort: str
+    tie: str
+    search: Search
+    budget: Budget
+
+
+@dataclass(frozen=True)
+class Case:
+    """One network and its points, in their own units of length, ready for the attack.
+
+    The box is one of steps.
+    """
+
+    reading: Reading
+    points: Float[np.ndarray, "sample feature"]
+    sites: Sites
+    labels: Int[np.ndarray, " sample"]
+    attacked: Attacked
+    ends: Ends
+    box: Box | None
+    centres: Float[np.ndarray, "cluster feature"] | None
+
+
+class OpenLanes:
+    """The scalar problems of the points that are right, and smaller ones below them."""
+
+    def __init__(self, case: Case, rows: np.ndarray, options: Options):
+        self.case, self.rows, self.options = case, rows, options
+        form, order = case.reading.form, options.order
+        self.sites = case.sites.take(rows)
+        self.full = problems(case.reading, self.sites, case.labels[rows])
+        if case.box is not None:
+            low, high = (end[rows][self.full.point] for end in case.box)
+            self.full = replace(self.full, low=low, high=high)
+        points = self.sites.inputs
+        sizes = np.sqrt((points**2).sum(1)) if order == 2 else np.abs(points).max(1)
+        offsets = np.abs(scaled(form.offsets[None], -self.sites.exponent[:, None]))
+        self._far = _FAR * (sizes + offsets.max(1, initial=0.0) + 1.0)
+        self.reach = self.reach_now()
+        self.parts = reduced(form, self.full, self.reach, order, _COST)
+
+    def reach_now(self) -> np.ndarray:
+        """How far each lane has to look."""
+        upper = self.case.ends.upper[self.rows]
+        return np.where(np.isfinite(upper), upper * (1 + 1e-9), self._far)[
+            self.full.point
+        ]
+
+    def offer(self, small: Lanes, source: str):
+        """What takes steps of lanes for their points."""
+
+        def take(index: np.ndarray, steps: np.ndarray) -> None:
+            rows = self.rows[small.point[index]]
+            self.case.ends.offer(rows, small.lift(steps), source)
+
+        return take
+
+    def inner(self, small: Lanes, steps: np.ndarray) -> np.ndarray:
+        """Steps of the lanes' points in their features."""
+        return steps if small.basis is None else product(steps, small.basis.T)
+
+    def improve(self, kept: list[tuple[np.ndarray, np.ndarray]]) -> None:
+        """Project onto convex sets of broken points, where projections are small."""
+        for index, small in self.parts:
+            if self.fits(small, _MEDIUM):
+                self.polish(index, small)
+            if self.fits(small):
+                for rows, steps in self._spread(kept):
+                    self._follow(index, small, rows, steps)
+
+    def polish(self, index: np.ndarray, small: Lanes, thorough: bool = False) -> None:
+        """Relinearise at the witnesses: the set of broken points of each holds it."""
+        order, ends = self.options.order, self.case.ends
+        steps = (ends.witness - self.case.sites.inputs)[self.rows][small.point]
+        reach = self.reach[index]
+        found = descend(small, self.inner(small, steps), reach, order, 3)
+        everyone = np.arange(small.count)
+        self.offer(small, "relinearised witness")(everyone, found.step)
+        if not self.fits(small) and not thorough:
+            return
+        all_on = np.broadcast_to(np.maximum(small.scores, 0) + 1.0, small.scores.shape)
+        found = nearest(small, tangent_sets(small, all_on), reach, order)
+        found = descend(small, found.step, reach, order, 2)
+        self.offer(small, "all opposing on")(everyone, found.step)
+
+    def look_further(self, lower: np.ndarray) -> None:
+        """Try more sets of broken points where the ends are still apart."""
+        open_ = lower < _NEAR * self.reach_now()
+        for index, small in self.parts:
+            inner = np.flatnonzero(open_[index])
+            if len(inner) and self.fits(small):
+                part, reach = small.take(inner), self.reach_now()[index[inner]]
+                for source, begin in patterns(part, reach, self.options.order):
+                    found = descend(part, begin, reach, self.options.order, 3)
+                    self.offer(part, source)(np.arange(part.count), found.step)
+
+    def fits(self, small: Lanes, most: int = _SMALL) -> bool:
+        """Whether convex projections of these lanes are cheap."""
+        return small.rows.shape[1] <= most
+
+    def _spread(self, kept):
+        """The tried steps, one for each point at a time."""
+        rows = np.concatenate([one for one, _ in kept])
+        steps = np.concatenate([one for _, one in kept])
+        order = np.argsort(rows, kind="stable")
+        rows, steps = rows[order], steps[order]
+        first = np.searchsorted(rows, rows)
+        turn = np.arange(len(rows)) - first
+        for each in range(turn.max(initial=-1) + 1):
+            yield rows[turn == each], steps[turn == each]
+
+    def _follow(self, index, small, rows, steps) -> None:
+        """Relinearise at steps, in all lanes of their points."""
+        place = np.full(len(self.case.labels), -1)
+        place[rows] = np.arange(len(rows))
+        number = place[self.rows[small.point]]
+        some = np.flatnonzero(number >= 0)
+        if not len(some):
+            return
+        part, begin = small.take(some), steps[number[some]]
+        reach = self.reach[index][some]
+        found = descend(part, self.inner(part, begin), reach, self.options.order, 3)
+        self.offer(part, "relinearised step")(np.arange(part.count), found.step)
