@@ -280,6 +280,8 @@ def _start(
 
 def _widened(sets: ConvexSets) -> tuple[Array, Array]:
     """The box with an inside, and no further than the search goes."""
+    assert sets.low is not None
+    assert sets.high is not None
     far, thin = 4 * sets.reach, _THIN * sets.reach
     low, high = jnp.maximum(sets.low, -far), jnp.minimum(sets.high, far)
     more = jnp.where(high - low < thin, thin, jnp.zeros_like(low))
