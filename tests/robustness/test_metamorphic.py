@@ -43,14 +43,17 @@ def _stream(*words):
     return np.random.default_rng([zlib.crc32(str(word).encode()) for word in words])
 
 
-@pytest.mark.parametrize("effort", EFFORTS)
 @pytest.mark.parametrize("name", RELATIONS)
-def test_radii_do_not_depend_on_how_a_network_is_written(name, effort):
+def test_radii_do_not_depend_on_how_a_network_is_written(name):
     relation, lower, upper = RELATIONS[name], [], []
 
     @unshrunk
-    @given(network=networks(), seed=st.integers(0, 2**32 - 1))
-    def holds(network, seed):
+    @given(
+        network=networks(),
+        effort=st.sampled_from(EFFORTS),
+        seed=st.integers(0, 2**32 - 1),
+    )
+    def holds(network, effort, seed):
         rng = _stream(name, effort, seed)
         case = draw(rng, **network)
         assume(relation.asks(case))
@@ -74,10 +77,13 @@ def test_radii_do_not_depend_on_how_a_network_is_written(name, effort):
         assert np.mean(np.array(lower) <= USUAL) >= NEARLY_ALL
 
 
-@pytest.mark.parametrize("effort", EFFORTS)
 @unshrunk
-@given(network=networks(), seed=st.integers(0, 2**32 - 1))
-def test_an_interval_does_not_depend_on_the_other_points(effort, network, seed):
+@given(
+    network=networks(),
+    effort=st.sampled_from(EFFORTS),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_an_interval_does_not_depend_on_the_other_points(network, effort, seed):
     rng = _stream("company", effort, seed)
     case = draw(rng, **network)
     whole = case.radius(effort)
