@@ -1,16 +1,16 @@
-"""Points and boxes for ``jaxbias radius``, told by the content of their files."""
+"""Points for ``jaxbias radius``, told by the content of their file."""
 
 import zipfile
 from pathlib import Path
 from typing import Any
 
 from jaxbias._checks import InputError
-from jaxbias.cli_csv import LABELS, read_table
+from jaxbias.cli_csv import read_table
+from jaxbias.cli_table import LABELS
 
 _INPUTS = ("inputs", "x", "images", "data", "features")
 _SAVE = "numpy.savez(path, inputs=..., labels=...)"
 _FILES = "an .npz with inputs and labels, or a .csv with a column called label"
-_BOX = "--box 0 1, or --box box.npz from numpy.savez('box.npz', low=..., high=...)"
 _SHOWN = 8
 
 
@@ -34,7 +34,7 @@ def points(
     source = f"DATA {path}"
     if path.is_dir():
         raise InputError(source, "it is a folder", _FILES)
-    if _zipped(path, source):
+    if is_zip(path, source):
         rows, labels = _from_npz(path, source, label, inputs)
     elif inputs is not None:
         raise InputError(
@@ -65,7 +65,8 @@ def points(
     return rows, labels
 
 
-def _zipped(path: Path, source: str) -> bool:
+def is_zip(path: Path, source: str) -> bool:
+    """Whether a file is a zip file, as an .npz is; refuse empty ones and an .npy."""
     try:
         with path.open("rb") as file:
             head = file.read(6)
@@ -84,7 +85,7 @@ def _from_npz(
 ) -> tuple[Any, Any]:
     from jaxbias._files import load_arrays
 
-    _only_arrays(path, source)
+    only_arrays(path, source)
     arrays = load_arrays(path, source)
     shown = [f"{name} {array.shape}" for name, array in arrays.items()]
     more = f" and {len(shown) - _SHOWN} more" if len(shown) > _SHOWN else ""
@@ -137,7 +138,7 @@ def _pair(arrays: dict[str, Any], found: dict[str, list[str]]) -> tuple[str, str
     return pairs[0] if pairs else (rows[0], next(n for n in labels if n != rows[0]))
 
 
-def _only_arrays(path: Path, source: str) -> None:
+def only_arrays(path: Path, source: str) -> None:
     """Refuse other zip files by what they are; broken ones are told of later."""
     try:
         with zipfile.ZipFile(path) as archive:
@@ -152,52 +153,3 @@ def _only_arrays(path: Path, source: str) -> None:
     if "[Content_Types].xml" in names:
         what, fix = "a spreadsheet", "the table saved as CSV"
     raise InputError(source, f"it is {what}", fix)
-
-
-def box_of(words: tuple[str, ...] | None) -> tuple[Any, Any] | None:
-    """The box that ``--box`` names: two numbers, or one file with low and high.
-
-    Raises:
-        InputError: for anything else.
-    """
-    if words is None:
-        return None
-    given = f"--box {' '.join(words)}"
-    if len(words) == 2:
-        try:
-            low, high = (float(word) for word in words)
-        except ValueError:
-            why = "two words are the lowest and the highest input, as numbers"
-            raise InputError(given, why, _BOX) from None
-        return low, high
-    if len(words) != 1:
-        raise InputError(given, "it takes two numbers or one file", _BOX)
-    path = Path(words[0])
-    if not path.is_file():
-        why = "one word is a file, and there is no such file"
-        raise InputError(given, why, _BOX)
-    return _box_from(path, given)
-
-
-def _box_from(path: Path, given: str) -> tuple[Any, Any]:
-    import numpy as np
-
-    from jaxbias._files import load_arrays
-
-    if _zipped(path, given):
-        _only_arrays(path, given)
-        arrays = load_arrays(path, given)
-    else:
-        table = read_table(path, given)
-        arrays = dict(zip(table.names or (), table.values.T, strict=False))
-    if not {"low", "high"} <= set(arrays):
-        raise InputError(
-            f"{given} with {', '.join(arrays) or 'no names'}",
-            "it holds low and high, numbers or one for each input",
-            _BOX,
-        )
-    low, high = (np.asarray(arrays[name]) for name in ("low", "high"))
-    for end in (low, high):
-        if end.dtype.kind not in "biuf" or np.isnan(end).any():
-            raise InputError(given, "low and high are arrays of numbers", _BOX)
-    return low.reshape(-1) if low.ndim else low, high.reshape(-1) if high.ndim else high

@@ -7,8 +7,9 @@ from typing import Any
 from jaxbias._checks import InputError, positive_int
 from jaxbias._format import brief
 from jaxbias.cli_arguments import Radius
+from jaxbias.cli_box import box_of
 from jaxbias.cli_output import print_json, print_table
-from jaxbias.cli_points import box_of, points
+from jaxbias.cli_points import points
 
 _FIELDS = ("lower", "upper", "witness", "method", "status", "nodes")
 _READOUTS = {

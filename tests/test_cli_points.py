@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from jaxbias import cli, cli_commands
 from jaxbias._checks import InputError
-from jaxbias.cli_points import box_of, points
+from jaxbias.cli_box import box_of
+from jaxbias.cli_points import points
 
 ROWS = [[0.5, -1.25, 3.0], [0.25, 2.0, -7.5], [1e-3, 4.0, 0.0], [-0.5, 1.0, 2.0]]
 LABELS = [1.0, -1.0, -1.0, 1.0]

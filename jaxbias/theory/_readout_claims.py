@@ -144,7 +144,6 @@ def drawn_claim(
         remainder=remainder,
         judge=judge_mean,
         stochastic=True,
-        # 24 draws: at the level of the release the interval is longer than 12 standard
-        # errors, which was what the claim allows itself.
+        # Of 24 draws the interval is longer than the 12 standard errors allowed.
         edition=2,
     )
