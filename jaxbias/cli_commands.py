@@ -20,6 +20,7 @@ from jaxbias.cli_output import (
     print_verdicts,
     warnings_in_one_line,
 )
+from jaxbias.cli_stored import stored_verdicts
 
 _CACHE_COMPILATIONS_ABOVE_SECONDS = 0.2
 
@@ -145,35 +146,6 @@ def _verify(command: commands.Verify) -> int:
     else:
         print_verdicts(rows)
     return 0 if all(map(as_expected, rows)) else 1
-
-
-def stored_verdicts(folder: Path) -> list[dict[str, Any]]:
-    """Rows of the ``verdicts.json`` that studies left in a folder.
-
-    Raises:
-        InputError: There is no such folder or file, or one is no list of verdicts.
-    """
-    files = sorted({*folder.glob("verdicts.json"), *folder.glob("*/verdicts.json")})
-    if not files:
-        raise InputError(
-            f"--from {folder}",
-            "no study has left its verdicts.json there",
-            f"jaxbias reproduce --out {folder}",
-        )
-    rows = []
-    for file in files:
-        try:
-            found = json.loads(file.read_text("utf-8"))
-            if not all({"claim", "verdict", "expected"} <= set(row) for row in found):
-                raise ValueError("a row lacks its claim, verdict or expected verdict")
-        except (OSError, ValueError, TypeError) as error:
-            raise InputError(
-                f"file {file}",
-                f"it holds no list of verdicts ({error})",
-                f"jaxbias reproduce --out {folder}, which writes it anew",
-            ) from error
-        rows += found
-    return rows
 
 
 @run.register

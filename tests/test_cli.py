@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from jaxbias import cli, cli_commands, cli_output
+from jaxbias import cli, cli_commands, cli_output, cli_stored
 from jaxbias._checks import InputError
 from jaxbias.cli_arguments import Reproduce, Sweep, Verify, parse
 
@@ -115,7 +115,7 @@ def test_without_tyro_one_line_names_the_extra():
 def test_stored_verdicts_may_be_broken(content, tmp_path):
     (tmp_path / "verdicts.json").write_text(content)
     with pytest.raises(InputError, match=r"verdicts\.json: it holds no list"):
-        cli_commands.stored_verdicts(tmp_path)
+        cli_stored.stored_verdicts(tmp_path)
 
 
 # --- bugs -----------------------------------------------------------------------------

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from jaxbias import cli, cli_commands, cli_output
+from jaxbias import cli, cli_commands, cli_output, cli_stored
 from jaxbias._checks import InputError
 from jaxbias.cli_arguments import COMMANDS, List, Status, Verify, parse
 from jaxbias.results import store
@@ -105,7 +105,7 @@ def test_verdicts_of_all_studies_in_a_folder_are_read(tmp_path):
         (tmp_path / name / "verdicts.json").write_text(text)
     (tmp_path / "deep" / "er").mkdir(parents=True)
     (tmp_path / "deep" / "er" / "verdicts.json").write_text("[]")
-    found = cli_commands.stored_verdicts(tmp_path)
+    found = cli_stored.stored_verdicts(tmp_path)
     assert [r["claim"] for r in found] == ["a_study/one", "b_study/one"]
 
 

@@ -107,8 +107,7 @@ def averaging_sweeps(data: xr.Dataset) -> list[Mark]:
     low, middle, high = range(len(quantiles))
     for axis in map(str, data.axis.values):
         part = data.sel(axis=axis)
-        used = np.isfinite(part.value.values)
-        part = part.isel(point=np.flatnonzero(used))
+        part = part.isel(point=np.flatnonzero(np.isfinite(part.value.values)))
         x = part.value.values
         runs = part.cosine.transpose("quantile", "seed", "point")
         marks += over_seeds(axis, "own", x, runs[middle], None)

@@ -26,8 +26,8 @@ class Network(NamedTuple):
         bias: b, (neuron,).
         sizes: a > 0, (neuron,).
         groups: the label that each neuron speaks for, +1 or -1, (neuron,).
-        readout: sign or summed logits (sums by label), group argmax (the label of the
-            largest), or probability sum (logarithms of sums of exponentials).
+        readout: sign or summed logits (sums by label), group argmax (the largest's
+            label), or probability sum (logarithms of sums of exponentials).
         exponent: p.
     """
 
