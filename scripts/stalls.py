@@ -4,7 +4,7 @@ Degree, trained or frozen output layer, numbers of rows and inputs, loss and for
 rows are Gaussian of norm 1 with random labels, so that nothing is orthogonal. A flow
 counts if it reaches t = 100 (of the mean clock) within 2,000 attempted steps.
 
-    python scripts/stalls.py [--seeds 9] [--out figures/benchmarks/stalls.md]
+    python scripts/stalls.py [--seeds 7] [--out figures/benchmarks/stalls.md]
 """
 
 import argparse
@@ -47,11 +47,12 @@ def flow(
     return GradientFlow(network, from_arrays(inputs, labels), loss=loss)
 
 
-def run(degree, shape, output, form, loss, seeds, budget=BUDGET):
-    """Status, steps and problems of one combination, over seeds and scales."""
+def run(degree, shape: tuple[int, int], output, form, loss, seeds, budget=BUDGET):
+    """Status and steps of one combination, over seeds and scales."""
+    rows, dim = shape
     problems = []
     for seed in range(seeds):
-        one = flow(degree, *shape, output, loss, SCALES[seed % len(SCALES)], seed)
+        one = flow(degree, rows, dim, output, loss, SCALES[seed % len(SCALES)], seed)
         problems.append(one.problem(jax.random.key(seed), dtype="float64"))
     stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *problems)
     integrator = Adaptive(max_steps=budget)

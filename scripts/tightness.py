@@ -184,8 +184,8 @@ def random_biased(p, order, nets):
         output, constant = rng.normal(size=8), 0.3 * rng.normal()
         x = rng.normal(size=(4, 5))
         f = np.maximum(x @ hidden.T + bias, 0) ** p @ output + constant
-        arrays = (jnp.asarray(a) for a in (hidden, output, bias, np.array(constant)))
-        net = Weights(*arrays, jnp.ones(8, bool))
+        arrays = [jnp.asarray(a) for a in (hidden, output, bias, np.array(constant))]
+        net = Weights(arrays[0], arrays[1], arrays[2], arrays[3], jnp.ones(8, bool))
         options = {"activation": activation, "order": order}
         yield net, x, np.where(f > 0, 1, -1), options
 

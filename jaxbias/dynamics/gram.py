@@ -34,7 +34,10 @@ from jaxbias.dynamics.error_norm import (
 from jaxbias.dynamics.flow import Problem
 from jaxbias.dynamics.snapshot import Snapshot, balance_constants
 from jaxbias.dynamics.system import AbstractSystem, alive, classify_kinks, slope_jump
-from jaxbias.networks.weights import Weights
+from jaxbias.networks.weights import Weights, row_norms
+
+# Far enough from 1 that only a neuron whose norm is lost is touched.
+_FAR = 2.0
 
 
 class ReducedState(NamedTuple):
@@ -59,6 +62,7 @@ class ReducedSystem(AbstractSystem):
     inputs: Float[Array, "sample feature"]
     hidden: Float[Array, "neuron feature"]
     gram: Float[Array, "sample sample"]
+    sizes: Float[Array, " sample"]
     initial_norms: Float[Array, " neuron"]
     initial_scores: Float[Array, "sample neuron"]
     balance: Float[Array, " neuron"]
@@ -75,6 +79,7 @@ class ReducedSystem(AbstractSystem):
             bias = initial.hidden_bias[:, None]
             self.hidden = jnp.concatenate([initial.hidden, bias], axis=1)
         self.gram = jnp.matmul(inputs, inputs.T, precision="highest")
+        self.sizes = row_norms(inputs)
         self.initial_norms = initial.norms()
         self.initial_scores = jnp.matmul(inputs, self.hidden.T, precision="highest")
         balanced = jnp.zeros_like(self.initial_norms)
@@ -129,8 +134,21 @@ class ReducedSystem(AbstractSystem):
         norms = self.norms(state)
         norms = jnp.where(norms > 0, norms, 1.0)
         unit = state.scores * (1.0 / norms)[None, :]
+        largest = jnp.where(
+            self._lost(state, norms)[None, :], self.sizes[:, None], jnp.inf
+        )
+        unit = jnp.clip(unit, -largest, largest)
         responses = activation.value(unit) * norms[None, :]
         return responses, activation.slope(unit), norms
+
+    def _lost(self, state: ReducedState, norms: Array) -> Bool[Array, " neuron"]:
+        """Which neurons' scores have outgrown their norms: none may exceed its row.
+
+        Where a neuron decays, scores and the norm by the law part exponentially, and
+        their quotient would make rates of 1/|w|. Such a neuron keeps its direction.
+        """
+        reach = _FAR * self.sizes[:, None] * norms[None, :]
+        return jnp.any(jnp.abs(state.scores) > reach, axis=0)
 
     def _residuals(self, state: ReducedState, responses: Array) -> Array:
         """``e_i``, one per row or one row per row and class."""
@@ -148,9 +166,11 @@ class ReducedSystem(AbstractSystem):
         responses, slopes, norms = self._features(state)
         residuals = self._residuals(state, responses)
         signal = slopes * per_neuron(residuals, state.output)
+        turning = None if norms is None else ~self._lost(state, norms)
         living = None if norms is None else alive(self.problem, norms)
-        if living is not None:
-            signal = jnp.where(living[None, :], signal, 0.0)
+        if turning is not None:
+            turning = turning if living is None else turning & living
+            signal = jnp.where(turning[None, :], signal, 0.0)
         # In this order nothing of the size of the scores is transposed.
         growth = jnp.matmul(residuals.T, responses, precision="highest").T
         if living is not None:
@@ -162,7 +182,8 @@ class ReducedSystem(AbstractSystem):
             degree = self.problem.activation.degree
             # Divided one norm at a time: their product underflows at tiny scales.
             ratio = inner(over(state.output, norms), over(growth, norms))
-            decay = (1.0 - degree) * ratio
+            assert turning is not None
+            decay = jnp.where(turning, (1.0 - degree) * ratio, 0.0)
             scores = scores + decay[None, :] * state.scores
             dual = dual + decay[None, :] * state.dual
             assert state.kept is not None

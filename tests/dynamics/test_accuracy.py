@@ -1,5 +1,6 @@
 """Saved values are right to 1 % at every time, and a run says so where they are not."""
 
+import functools
 import warnings
 
 import jax
@@ -45,9 +46,9 @@ def xor(scale):
     return GradientFlow(TwoLayer(4, ReLU(), balanced(scale)), data)
 
 
-def errors(flow, times, integrators, watched=WATCHED, seed=0, form="auto"):
-    """Worst relative error of each observable, of each integrator but the last."""
-    given = flow.problem(jax.random.key(seed), dtype="float64")
+@functools.cache
+def programs(times, watched, form):
+    """Runs at a tolerance, and at the old setting; one compiled pair for each shape."""
     observe = {name: REGISTRY[name].function for name in watched}
     observe |= {f"size {name}": REGISTRY[name].size for name in watched}
 
@@ -58,6 +59,14 @@ def errors(flow, times, integrators, watched=WATCHED, seed=0, form="auto"):
     @jax.jit
     def loosely(problem):
         return solve(problem, times, observe, LOOSE, form)
+
+    return run, loosely
+
+
+def errors(flow, times, integrators, watched=WATCHED, seed=0, form="auto"):
+    """Worst relative error of each observable, of each integrator but the last."""
+    given = flow.problem(jax.random.key(seed), dtype="float64")
+    run, loosely = programs(tuple(np.asarray(times).tolist()), watched, form)
 
     def observed(integrator):
         if integrator == LOOSE:
@@ -109,8 +118,16 @@ def test_opposite_clusters_of_one_label(scale):
     assert max(loose.values()) > 0.05
 
 
-@pytest.mark.parametrize("activation", [ReLU(), PReLU(1.5), PReLU(3)], ids=str)
-@pytest.mark.parametrize("form", ["reduced", "raw"])
+@pytest.mark.parametrize(
+    ("activation", "form"),
+    [
+        (ReLU(), "reduced"),
+        (PReLU(1.5), "reduced"),
+        (PReLU(3), "reduced"),
+        (PReLU(3), "raw"),
+    ],
+    ids=str,
+)
 @pytest.mark.parametrize("integrator", [LOOSE, FixedStep("euler", 0.5)], ids=str)
 def test_no_cosine_exceeds_one(activation, form, integrator):
     """Steps so coarse that norms by the law and of the weights are far apart."""
@@ -146,7 +163,8 @@ def test_cosines_of_xor_at_a_tiny_scale():
 
 
 def test_scores_are_those_of_the_recovered_weights():
-    for name in ("relu", "prelu2.5", "prelu3-unbalanced", "prelu3-frozen"):
+    # Norms by the law, and carried ones.
+    for name in ("prelu2.5", "prelu3-unbalanced"):
         given = problem(name)
         run = solve(given, [20.0], {"z": lambda s: s.scores}, LOOSE, "reduced")
         scores = run.final.scores(given.dataset.inputs)
@@ -176,8 +194,7 @@ def test_half_fit_times_of_two_centres():
     np.testing.assert_allclose(usual, tight, rtol=5e-4)
 
 
-@pytest.mark.parametrize("name", ["relu", "prelu3"])
-@pytest.mark.parametrize("form", ["reduced", "raw"])
+@pytest.mark.parametrize(("name", "form"), [("relu", "reduced"), ("prelu3", "raw")])
 def test_the_estimate_is_of_the_size_of_the_error(name, form):
     given = problem(name)
     observe = {"f": lambda snapshot: snapshot.outputs()}
@@ -198,14 +215,12 @@ def test_the_estimate_is_of_the_size_of_the_error(name, form):
 
 def test_meters_of_every_kind_of_run():
     given = problem("prelu3")
-    kinds = (Adaptive(), LOOSE, FixedStep("rk4", 0.5))
-    for integrator in kinds:
-        run = solve(given, [5.0, 10.0], {}, integrator)
-        assert 0 <= float(run.statistics["balance_error"]) < 0.1
-        adaptive = isinstance(integrator, Adaptive)
-        assert np.isfinite(run.statistics["error_estimate"]) == adaptive
+    run = solve(given, [10.0], {}, Adaptive())
+    assert 0 <= float(run.statistics["balance_error"]) < 0.01
+    assert 0 < float(run.statistics["error_estimate"]) < 0.01
     coarse = solve(given, [10.0], {}, FixedStep("euler", 0.5))
     fine = solve(given, [10.0], {}, FixedStep("euler", 0.05))
+    assert np.isnan(coarse.statistics["error_estimate"])
     errors = [float(r.statistics["balance_error"]) for r in (coarse, fine)]
     assert errors[0] > 3 * errors[1] > 0
     # Powers conserve |w|^2 - p v^2, and a frozen layer nothing.
@@ -219,7 +234,7 @@ def test_one_line_where_a_run_is_off_by_more_than_one_percent():
     flow = GradientFlow(TwoLayer(8, PReLU(3), balanced(1e-3)), clusters, 24)
     key = jax.random.key(0)
 
-    def run(integrator=None):
+    def run(integrator):
         return jb.gradient_flow(flow, times=[60.0], key=key, integrator=integrator)
 
     with pytest.warns(
@@ -230,11 +245,13 @@ def test_one_line_where_a_run_is_off_by_more_than_one_percent():
     assert "\n" not in str(seen[0].message)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert run().finished
+        # With the tolerance as a number it is the program that was compiled above.
+        assert run(Adaptive(2e-4)).finished
         # Asked for: nothing is promised on the way, and the meters are there.
         assert float(run(LOOSE).statistics["error_estimate"]) > 0.01
-        run(FixedStep("euler", 0.5))
-        jax.jit(lambda: run(Adaptive(0.3)).statistics)()
+        off = {"error_estimate": 0.5, "balance_error": 0.5}
+        warn_if_inaccurate(off, FixedStep("euler", 0.5))
+        jax.jit(lambda meters: warn_if_inaccurate(meters, Adaptive()))(off)
         with pytest.raises(jb.AccuracyWarning):
             run(Adaptive(0.3))
 
@@ -243,12 +260,12 @@ def test_a_sweep_says_it_once_and_in_its_table():
     clusters = jb.data.OrthonormalClusters(dim=20, clusters=4, positive=2, noise=0.1)
     flow = GradientFlow(TwoLayer(8, PReLU(3), balanced(1e-3)), clusters, 24)
 
-    def table(integrator=None):
+    def table(integrator):
         return jb.sweep(
             flow, {}, 3, times=[60.0], integrator=integrator, observe=["balance_error"]
         )
 
-    usual = table()
+    usual = table(Adaptive(2e-4))
     assert not usual.inaccurate.any()
     assert usual.largest_balance_error.max() < 0.01
     assert usual.balance_error.dims == ("run", "time")
@@ -280,8 +297,10 @@ def small(activation, output, seed, rows=4, dim=2, scale=1e-3, loss=losses.expon
     return GradientFlow(network, data, loss=loss)
 
 
-@pytest.mark.parametrize("form", ["reduced", "raw"])
-@pytest.mark.parametrize("accuracy", ["every time", "final outputs"])
+@pytest.mark.parametrize(
+    ("accuracy", "form"),
+    [("every time", "reduced"), ("every time", "raw"), ("final outputs", "reduced")],
+)
 def test_neurons_that_vanish_do_not_stop_a_run(form, accuracy):
     """Under a frozen output layer weights reach 0 in finite time."""
     integrator = Adaptive(max_steps=2000, accuracy=accuracy)
@@ -313,6 +332,23 @@ def test_a_dying_neuron_is_not_followed_to_its_last_digit():
     assert run.finished
 
 
+@pytest.mark.parametrize(
+    ("degree", "rows", "dim", "loss"),
+    [(1.25, 4, 2, losses.squared), (3.0, 1, 1, losses.exponential)],
+)
+def test_a_decaying_neuron_does_not_lose_its_norm(degree, rows, dim, loss):
+    """Scores and the norm by the law part there, and steps once shrank with 1/|w|."""
+    given = small(PReLU(degree), "trained", 0, rows, dim, 1e-6, loss)
+    given = given.problem(jax.random.key(0), dtype="float64")
+    run = solve(given, [100.0], {}, Adaptive(max_steps=2000), "reduced")
+    assert run.finished
+    scores = run.final.scores(given.dataset.inputs)
+    assert np.isfinite(scores).all()
+    smallest = jnp.abs(run.final.output / given.initial.output).min()
+    # Nothing decays faster than the slopes of the loss on rows of norm 1 allow.
+    assert smallest > np.exp(-2 * 100.0)
+
+
 def test_a_run_that_slides_out_of_its_budget_says_so():
     given = small(ReLU(), "frozen", 0, 12, 5, loss=losses.squared)
     given = given.problem(jax.random.key(0), dtype="float64")
@@ -336,18 +372,18 @@ def test_relative_error_by_hand():
 
 def test_scales_of_observables():
     given = problem("prelu3")
-    run = solve(given, [10.0], {n: o.size for n, o in REGISTRY.items() if n in WATCHED})
-    sizes = {name: float(value[-1]) for name, value in run.observables.items()}
-    margins = solve(given, [10.0], {"m": REGISTRY["margins"].function})
-    largest = float(jnp.abs(margins.observables["m"][-1]).max())
+    own = Observable("own", lambda snapshot: snapshot.norms, ("neuron",), "")
+    observe = {n: o.size for n, o in REGISTRY.items() if n in WATCHED}
+    observe |= {"m": REGISTRY["margins"].function}
+    observe |= {"own": own.size, "norms": own.function}
+    found = solve(given, [10.0], observe).observables
+    largest = float(jnp.abs(found["m"][-1]).max())
+    sizes = {name: float(found[name][-1]) for name in (*WATCHED, "own")}
     assert sizes["margins"] == sizes["minimum_margin"] == pytest.approx(largest)
     # The clock gives the rows a weight of 4 in all.
     assert sizes["loss"] == pytest.approx(4e-6)
     assert sizes["weight_stable_rank"] == 1.0
-    own = Observable("own", lambda snapshot: snapshot.norms, ("neuron",), "")
-    run = solve(given, [1.0], {"own": own.size, "norms": own.function})
-    norms = run.observables["norms"][-1]
-    assert float(run.observables["own"][-1]) == float(jnp.max(norms))
+    assert sizes["own"] == float(jnp.max(found["norms"][-1]))
 
 
 def test_accuracy_has_two_names():
