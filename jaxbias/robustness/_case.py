@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 from jaxbias.robustness._blocks import product
 from jaxbias.robustness._branching import Budget
 from jaxbias.robustness._convex import nearest, tangent_sets
-from jaxbias.robustness._ends import Ends
+from jaxbias.robustness._ends import Ends, lengths
 from jaxbias.robustness._lanes import Lanes
 from jaxbias.robustness._lower import reduced
 from jaxbias.robustness._normal_form import Sites, scaled
@@ -69,19 +69,38 @@ class OpenLanes:
         if case.box is not None:
             low, high = (end[rows][self.full.point] for end in case.box)
             self.full = replace(self.full, low=low, high=high)
-        points = self.sites.inputs
-        sizes = np.sqrt((points**2).sum(1)) if order == 2 else np.abs(points).max(1)
-        offsets = np.abs(scaled(form.offsets[None], -self.sites.exponent[:, None]))
-        self._far = _FAR * (sizes + offsets.max(1, initial=0.0) + 1.0)
+        self._far = _FAR * self._lengths()
         self.reach = self.reach_now()
         self.parts = reduced(form, self.full, self.reach, order, _COST)
 
     def reach_now(self) -> np.ndarray:
         """How far each lane has to look."""
         upper = self.case.ends.upper[self.rows]
-        return np.where(np.isfinite(upper), upper * (1 + 1e-9), self._far)[
-            self.full.point
-        ]
+        upper = upper[self.full.point]
+        return np.where(np.isfinite(upper), upper * (1 + 1e-9), self._far)
+
+    def _lengths(self) -> np.ndarray:
+        """A length of each lane, of what can contribute to it and of its point alone.
+
+        The point's own, how far the kinks are from 0, and the step whose output is of
+        the size of the constant.
+        """
+        full, points = self.full, self.sites.inputs
+        sizes = lengths(points, self.options.order)[full.point]
+        # A neuron that reads no input is a constant.
+        reads = (full.rows != 0).any(1)
+        heights = full.profile.value(np.maximum(full.scores, 0.0), full.scale)
+        level = np.where(reads, 0.0, (full.plus - full.minus) * heights).sum(1)
+        level = np.abs(full.constant + level)
+        mass = np.where(reads, full.plus + full.minus, 0.0)
+        offsets = scaled(full.offsets[None], -full.exponent[:, None])
+        kinks = np.where(mass > 0, np.abs(offsets), 0.0).max(1, initial=0.0)
+        mass = mass.sum(1)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            rise = (level / mass) ** (1 / full.profile.power)
+        rise = np.where(np.isfinite(rise), rise, 0.0)
+        found = sizes + kinks + rise
+        return np.where(found > 0, found, 1.0)
 
     def offer(self, small: Lanes, source: str):
         """What takes steps of lanes for their points."""

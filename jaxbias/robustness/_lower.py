@@ -5,8 +5,9 @@ from dataclasses import replace
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
+from jaxbias.networks.readouts import ProbabilitySum
 from jaxbias.robustness._lanes import Lanes, difference, growing
 from jaxbias.robustness._normal_form import NormalForm, Sites, scaled
 from jaxbias.robustness._reading import Reading, combine, problems
@@ -59,6 +60,29 @@ def root_bounds(
             extra=extra[members],
         )
     return lower
+
+
+def never_broken(reading: Reading, lanes: Lanes, tie: str) -> Bool[np.ndarray, " lane"]:
+    """Lanes that no step breaks: nothing is taken off what is there.
+
+    No neuron counts against the label, and what is left without any of them is
+    positive, or at least not negative where only that is broken.
+    """
+    form = reading.form
+    if isinstance(reading.readout, ProbabilitySum):
+        return np.zeros(lanes.count, bool)
+    if form.classes is None:
+        output, constant = lanes.own[:, None] * form.output, lanes.own * form.constant
+    else:
+        own, rival, table = lanes.own, lanes.rival, form.output.T
+        output = table[own] - table[rival]
+        constant = form.constant[own] - form.constant[rival]
+    leaky = getattr(form.activation, "leak", 0.0) != 0
+    never = (output == 0 if leaky else output >= 0).all(1)
+    if tie == "<":
+        return never & (constant >= 0)
+    # A constant that grows with the length of the input may vanish with it.
+    return never & (constant > 0) & (form.augmented or not form.scaled_constant)
 
 
 def lipschitz_bounds(

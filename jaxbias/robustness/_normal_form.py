@@ -133,6 +133,8 @@ class NormalForm:
         augmented: that norm is of $(x, 1)$.
         exponent: the outputs were divided by two to this power.
         layers: binary exponents that the hidden and the output layer were divided by.
+        output: output weights of all neurons as they came, 0 of dead ones: signs of
+            their differences are exact, which those of amplitudes need not be.
     """
 
     rows: Float[np.ndarray, "neuron feature"]
@@ -144,6 +146,7 @@ class NormalForm:
     augmented: bool
     exponent: float
     layers: tuple[int, int]
+    output: Float[np.ndarray, "all"] | Float[np.ndarray, "all class"]
 
     @property
     def classes(self) -> int | None:
@@ -250,7 +253,7 @@ def normal_form(
         divided: outputs may be divided by a power of two.
     """
     hidden = np.asarray(weights.hidden, np.float64)
-    output = np.asarray(weights.output, np.float64)
+    output = given = np.asarray(weights.output, np.float64)
     alive = np.asarray(weights.mask, bool)
     biased = weights.hidden_bias is not None
     bias = np.asarray(weights.hidden_bias, np.float64) if biased else 0 * hidden[:, 0]
@@ -267,7 +270,9 @@ def normal_form(
     spatial = _lengths(hidden)
     # A neuron that reads no input has a row of zeros and an offset of 1.
     norms = np.where(spatial > 0, spatial, np.abs(bias))
-    alive = alive & (norms > 0)
+    # One that never responds is none.
+    never = (spatial == 0) & (bias <= 0) & (getattr(activation, "leak", 0.0) == 0)
+    alive = alive & (norms > 0) & ~never
     safe = np.where(alive, norms, 1.0)
     factor = np.where(alive, safe**activation.degree, 0.0)
     p = activation.degree
@@ -288,9 +293,10 @@ def normal_form(
         first = second = 0
     rows = np.where(alive[:, None], hidden / safe[:, None], 0.0)
     offsets = np.where(alive, bias / safe, 0.0)
+    # What cannot contribute takes no part in any unit of length either.
+    keep = np.abs(amplitudes).reshape(len(rows), -1).max(1, initial=0.0) > 0
+    rows, offsets = np.where(keep[:, None], rows, 0.0), np.where(keep, offsets, 0.0)
     if compact:
-        size = np.abs(amplitudes).reshape(len(rows), -1).max(1, initial=0.0)
-        keep = size > 0
         keep[:1] |= not keep.any()
         rows, offsets, amplitudes = rows[keep], offsets[keep], amplitudes[keep]
     classes = () if output.ndim == 1 else output.shape[1:]
@@ -307,6 +313,7 @@ def normal_form(
         augmented=biased,
         exponent=float(exponent),
         layers=(first, second),
+        output=np.where(alive if output.ndim == 1 else alive[:, None], given, 0.0),
     )
 
 

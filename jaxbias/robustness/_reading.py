@@ -7,6 +7,7 @@ Probability sums lie within $\log k_{opp}$ of that; for networks with one nonneg
 neuron a class they are one problem of the same kind with an exponential profile.
 """
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -67,10 +68,12 @@ def reading(form: NormalForm, readout: Readout | None) -> Reading:
             f"one +1 or -1 for each of the {form.classes} outputs",
         )
     if isinstance(readout, SummedLogits):
+        total = lambda row: math.fsum(row * groups)
         form = replace(
             form,
             amplitudes=form.amplitudes @ groups.astype(float),
-            constant=np.asarray(form.constant @ groups.astype(float)),
+            constant=np.asarray(total(form.constant)),
+            output=np.array([total(row) for row in form.output]),
         )
     return Reading(form, readout, groups)
 
