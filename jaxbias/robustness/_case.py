@@ -8,6 +8,7 @@ from jaxtyping import Float, Int
 from jaxbias.robustness._blocks import product
 from jaxbias.robustness._branching import Budget
 from jaxbias.robustness._convex import nearest, tangent_sets
+from jaxbias.robustness._dead_zone import asleep
 from jaxbias.robustness._ends import Ends, lengths
 from jaxbias.robustness._lanes import Lanes
 from jaxbias.robustness._lower import reduced
@@ -26,6 +27,8 @@ _FAR = 4.0
 _SMALL = 24
 # And of those that the shortest witness alone can afford.
 _MEDIUM = 64
+# Ends closer than this have nothing flat between them.
+_CLOSE = 1 - 1e-6
 # Ends closer than this need no further search.
 _NEAR = 0.98
 
@@ -141,6 +144,7 @@ class OpenLanes:
 
     def look_further(self, lower: np.ndarray) -> None:
         """Try more sets of broken points where the ends are still apart."""
+        self._fall_asleep(lower)
         open_ = lower < _NEAR * self.reach_now()
         for index, small in self.parts:
             inner = np.flatnonzero(open_[index])
@@ -149,6 +153,21 @@ class OpenLanes:
                 for source, begin in patterns(part, reach, self.options.order):
                     found = descend(part, begin, reach, self.options.order, 3)
                     self.offer(part, source)(np.arange(part.count), found.step)
+
+    def _fall_asleep(self, lower: np.ndarray) -> None:
+        """Try where all own neurons are off, if that breaks and no tangent sees it."""
+        full = self.full
+        small = max(full.rows.shape) <= _MEDIUM and not full.linear.any()
+        curved = full.profile.power > 1 and not full.profile.exponential
+        if not (small and curved and self.options.tie == "<="):
+            return
+        apart = (lower < _CLOSE * self.reach_now()) & (full.constant <= 0)
+        order, chosen = self.options.order, np.flatnonzero(apart).tolist()
+        found = {lane: asleep(full, lane, order) for lane in chosen}
+        steps = {lane: step for lane, step in found.items() if step is not None}
+        if steps:
+            index = np.array(list(steps))
+            self.offer(full, "dead zone")(index, np.stack(list(steps.values())))
 
     def fits(self, small: Lanes, most: int = _SMALL) -> bool:
         """Whether convex projections of these lanes are cheap."""
