@@ -74,7 +74,7 @@ class Adaptive(eqx.Module):
         if self.rtol is not None:
             return self.rtol
         if self.accuracy == EVERY_TIME:
-            return 4e-4 if degree > 1 else 2e-4
+            return 1.3e-4 if degree > 1 else 2e-4
         if degree > 1:
             return 0.01
         # Under squared loss the flow comes to rest on sliding modes, where steps at the
