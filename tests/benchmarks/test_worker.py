@@ -24,7 +24,7 @@ def test_ctrl_c_ends_a_worker_without_a_word(capfd):
     with Worker("ours", "S-p1") as one:
         # While it starts: the signal waits until it is ready.
         os.kill(one._process.pid, signal.SIGINT)
-        one._process.join(timeout=60)
+        one._process.join(timeout=300)
         assert one._process.exitcode == -signal.SIGINT
     assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, set())
     assert capfd.readouterr().err == ""
