@@ -173,10 +173,15 @@ class Radius:
     """
     tie: Literal["<=", "<"] = "<="
     """Which margins are broken, in quotes: "<=" 0, or only "<" 0."""
+    witness_dtype: Literal["float64", "float32", "float16"] | None = None
+    """Numbers in which perturbed inputs flip the network, too. None: the network's own.
+
+    Witnesses lie a little further away for it: `margin` says by how much.
+    """
     limit: int | None = None
     """Take only so many points from the start. None: all."""
     out: Path | None = None
-    """File (.npz) that receives lower, upper, witness, method, status and nodes."""
+    """File (.npz) for lower, upper, witness, margin, method, status and nodes."""
     json: bool = False
     """Print one JSON document instead of tables; infinite ends are null."""
 

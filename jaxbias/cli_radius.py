@@ -11,7 +11,7 @@ from jaxbias.cli_box import box_of
 from jaxbias.cli_output import print_json, print_table
 from jaxbias.cli_points import points
 
-_FIELDS = ("lower", "upper", "witness", "method", "status", "nodes")
+_FIELDS = ("lower", "upper", "witness", "margin", "method", "status", "nodes")
 _READOUTS = {
     "score": "Score",
     "argmax": "Argmax",
@@ -110,6 +110,7 @@ def report(command: Radius) -> int:
         readout=readout_of(command),
         tie=command.tie,
         box=box_of(command.box),
+        witness_dtype=command.witness_dtype,
     )
     if command.out is not None:
         write_arrays(command.out, {name: getattr(radius, name) for name in _FIELDS})
@@ -202,6 +203,7 @@ def document(command: Radius, radius: Any, labels: Any) -> dict[str, Any]:
         "effort": command.effort,
         "readout": radius.readout,
         "tie": command.tie,
+        "witness_dtype": radius.witness_dtype,
         "broken_when_clean": int((radius.status == _BROKEN).sum()),
         "warning": warning(radius),
         "points": [

@@ -113,7 +113,7 @@ def test_the_document_holds_the_radii_of_the_network(name, order, places, capsys
     assert (found["order"], found["effort"], found["tie"]) == (order, "bounds", "<=")
     assert found["readout"] == exact.readout
     assert found["network"] == str(places / f"{name}.npz")
-    for field in ("lower", "upper", "method", "status", "nodes"):
+    for field in ("lower", "upper", "margin", "method", "status", "nodes"):
         column = [point[field] for point in found["points"]]
         assert column == getattr(exact, field).tolist(), field
     assert [point["index"] for point in found["points"]] == list(range(7))
@@ -130,6 +130,22 @@ def test_every_file_of_points_gives_the_same_points(name, data, places):
     inputs, labels = cli_points.points(places / f"{name}{data}")
     np.testing.assert_array_equal(inputs, whole["inputs"])
     np.testing.assert_array_equal(labels, whole["labels"])
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float16"])
+def test_witnesses_are_numbers_of_the_type_that_is_asked_for(dtype, places, capsys):
+    words = ("@one.npz", "@one-data.npz", *RELU, "--witness-dtype", dtype, "--json")
+    status, out, err = run(places, capsys, *words, "--out", "@radii.npz")
+    assert (status, err) == (0, "")
+    found = json.loads(out)
+    assert found["witness_dtype"] == dtype
+    with np.load(places / "radii.npz") as arrays:
+        witness = arrays["witness"]
+    moved = np.array([point["upper"] for point in found["points"]]) > 0
+    assert (witness == witness.astype(dtype))[moved].all()
+    margins = [point["margin"] for point in found["points"]]
+    assert margins == expected(places, witness_dtype=dtype).margin.tolist()
+    assert any(margins) is (dtype == "float16")
 
 
 def test_the_table_counts_and_sums_up(places, capsys):
@@ -158,7 +174,8 @@ def test_the_file_that_is_written_is_the_whole_radius(places, capsys):
     assert status == 0
     exact = expected(places, "three", 4, effort="attack")
     with np.load(places / "radii.npz") as found:
-        assert set(found) == {"lower", "upper", "witness", "method", "status", "nodes"}
+        words = "lower upper witness margin method status nodes"
+        assert set(found) == set(words.split())
         for name, values in found.items():
             np.testing.assert_array_equal(values, getattr(exact, name))
         # The witness breaks the point it belongs to, in a forward pass by hand.
