@@ -74,7 +74,7 @@ class Adaptive(eqx.Module):
         if self.rtol is not None:
             return self.rtol
         if self.accuracy == EVERY_TIME:
-            return 1.3e-4 if degree > 1 else 2e-4
+            return 1.3e-4
         if degree > 1:
             return 0.01
         # Under squared loss the flow comes to rest on sliding modes, where steps at the
@@ -83,10 +83,13 @@ class Adaptive(eqx.Module):
 
 
 class Measured(NamedTuple):
-    """Outputs at the end of a step, what may be wrong with them, and how they moved."""
+    """Outputs at the end of a step, what may be wrong with them, and how they moved.
+
+    ``sliding`` says whether kinks made the step as small as it is.
+    """
 
     relative: Array
-    moved: Array
+    sliding: Array
     outputs: Array
     size: Array
 
@@ -105,7 +108,7 @@ class Loop(NamedTuple):
     outputs: Array
     size: Array
     drift: Array
-    resting: Array
+    idle: Array
     estimate: Array
     previous: tuple[Array, Any, Any] | None
 
@@ -168,8 +171,11 @@ def integrate(
         moved = jnp.ones_like(rtol)
         if loop is not None:
             moved = mean_size(per(errors.outputs - loop.outputs, size))
-        ratio = error_ratio(errors, relative, moved, rtol, accuracy, degree, trained)
-        return ratio, Measured(relative, moved, errors.outputs, size)
+        ratio, held = error_ratio(
+            errors, relative, moved, rtol, accuracy, degree, trained
+        )
+        sliding = held | (resting(moved) > 1.0)
+        return ratio, Measured(relative, sliding, errors.outputs, size)
 
     velocity = system.velocity(start)
     step, seen = first_step(error_of, start, velocity, rtol)
@@ -185,7 +191,7 @@ def integrate(
         outputs=seen.outputs,
         size=seen.size,
         drift=jnp.zeros_like(seen.outputs),
-        resting=jnp.zeros((), jnp.int32),
+        idle=jnp.zeros((), jnp.int32),
         estimate=jnp.zeros((), dtype),
         previous=(jnp.zeros((), dtype), start, velocity) if dense else None,
     )
@@ -234,7 +240,7 @@ def integrate(
             outputs=jnp.where(ok, seen.outputs, loop.outputs),
             size=jnp.where(ok, seen.size, loop.size),
             drift=drift,
-            resting=loop.resting + (resting(seen.moved) > 1.0).astype(jnp.int32),
+            idle=loop.idle + seen.sliding.astype(jnp.int32),
             estimate=jnp.maximum(loop.estimate, mean_size(drift)),
             previous=previous,
         )
@@ -272,7 +278,7 @@ def integrate(
 def why_unfinished(system: AbstractSystem, loop: Loop) -> Array:
     """The status of a run that has used up its steps, by what made them small."""
     problem = system.problem
-    idle = 2 * loop.resting > loop.accepted + loop.rejected
+    idle = 2 * loop.idle > loop.accepted + loop.rejected
     kinked = idle & (problem.activation.smoothness == 0)
     why = jnp.where(kinked, Status.SLIDING, Status.MAX_STEPS)
     norms = system.snapshot(loop.state).norms
