@@ -35,9 +35,9 @@ def dead_fraction(snapshot: Snapshot) -> Float[Array, ""]:
 def near_kink(snapshot: Snapshot) -> Float[Array, ""]:
     r"""Share of pairs with $|\langle x_i, w_j\rangle| \le 10^{-3}\|x_i\|\|w_j\|$.
 
-    At p = 1 every step carries a sliding pair across its kink; the default tolerance
-    keeps it inside the window while outputs move, and nearly always where they rest
-    (NEARKINK).
+    At p = 1 every step carries a sliding pair across its kink. The default tolerance
+    keeps it inside the window while outputs move: .8 % of all pairs at worst; where
+    they rest, under squared loss, up to 1.6 % fall out (figures/benchmarks).
     """
     reach = row_norms(snapshot.inputs)[:, None] * snapshot.norms[None, :]
     near = jnp.abs(snapshot.scores) <= KINK * reach
