@@ -101,7 +101,7 @@ def amplitude_range(snapshot):
     """Least and largest cluster amplitudes, neurons at a tie on either side."""
     cosines = REGISTRY["centre_cosines"].function(snapshot)
     near = cosines >= jnp.max(cosines, axis=0) - TIE
-    agrees = snapshot.output[None, :] * snapshot.centre_labels[:, None] > 0
+    agrees = snapshot.output[None, :] * jnp.asarray(snapshot.centre_labels)[:, None] > 0
     sole = jnp.sum(near, axis=0) == 1
     sides = jnp.stack([near & agrees & sole, near & agrees])
     return sides.astype(cosines.dtype) @ snapshot.contributions()
@@ -113,7 +113,8 @@ def dead_range(snapshot):
     reach = jnp.where(snapshot.norms > 0, snapshot.norms, 1.0)[None, :] * lengths
     largest = jnp.max(snapshot.scores / reach, axis=0)
     sides = jnp.stack([largest <= -TIE, largest <= TIE])
-    return jnp.mean(sides, axis=1, where=snapshot.mask)
+    real = snapshot.mask[None, :]
+    return jnp.sum(sides & real, axis=1) / jnp.sum(real)
 
 
 def summed(values, name: str, votes, labels):
