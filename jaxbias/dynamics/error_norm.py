@@ -4,8 +4,9 @@
 weights (norms, where those are frozen), scores where p > 1, and outputs on the training
 rows in units of themselves, however small they are: a plateau grows whatever error is
 made in it. At p = 1 the scores sit on kinks (sliding), where their error is of first
-order and their control would make steps as small as the tolerance; outputs and output
-weights are smoother by one integral, and bring the scores with them.
+order in the step. There the worst pair of row and neuron counts, and may err by five
+tolerances of ``|x||w|``: without a bound a pair that is off its kink leaves it too late
+or too soon, and takes cosines and what is left of a squared loss with it.
 
 ``final outputs`` pools the groups and leaves outputs out: what a plateau got wrong has
 been forgotten by the end of a run, where outputs are right to about 1e-3.
@@ -14,7 +15,7 @@ been forgotten by the end of a run, where outputs are right to about 1e-3.
 from typing import NamedTuple
 
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from jaxbias.losses import Loss
 
@@ -28,6 +29,9 @@ _LOSS_SHARE = 4.0
 _LOSS_FLOOR = 1e-6
 # Chatter on kinks may reach this many tolerances.
 _CHATTER, _REST = 25.0, 0.02
+# So many tolerances, in units of |x||w|, may the worst pair be off a kink it slides on.
+# It is late by that much in leaving it, and so is all that follows.
+_SLIDING = 5.0
 # Measured (figures/benchmarks/accuracy.md): true errors of saved observables over
 # what is added up here are .6 to 1 at p = 1, and 5 to 7 above, whatever the tolerance.
 _KINKED_SHARE, _SMOOTH_SHARE = 1.0, 7.0
@@ -42,6 +46,7 @@ class Errors(NamedTuple):
         neurons: Ratios of each neuron's output weights (norm, where they are frozen).
         directions: Ratios of scores, or of weights and hidden biases, in units of
             their neuron's.
+        scores: Ratios of scores in units of ``|x_i||w_j|``.
         biases: Ratios of output biases.
         outputs: Outputs on the training rows.
         embedded: The same by the formula of lower order.
@@ -52,6 +57,7 @@ class Errors(NamedTuple):
 
     neurons: Part
     directions: list[Part]
+    scores: Part
     biases: list[Part]
     outputs: Array
     embedded: Array
@@ -71,8 +77,10 @@ def error_ratio(
     accuracy: str,
     degree: float,
     output_trained: bool,
-) -> Float[Array, ""]:
+) -> tuple[Float[Array, ""], Bool[Array, ""]]:
     """Local error over tolerance; a step is accepted up to 1.
+
+    The second value says whether pairs on kinks are what the step is held back by.
 
     Args:
         errors: The errors.
@@ -89,9 +97,8 @@ def error_ratio(
         size = jnp.sqrt(jnp.mean(jnp.square(errors.outputs)))
         predictions = [(change / (rtol * (_OUTPUT_FLOOR + size)), None)]
         predictions = [] if output_trained else predictions
-        return root_mean_square(
-            [errors.neurons, *predictions, *directions, *errors.biases]
-        )
+        pooled = [errors.neurons, *predictions, *directions, *errors.biases]
+        return root_mean_square(pooled), jnp.asarray(False)
     groups = [[errors.neurons], directions, errors.biases]
     rest = jnp.ones_like(rtol)
     if degree < 2:
@@ -100,7 +107,12 @@ def error_ratio(
     groups.append([(relative / (rtol * chatter), None)])
     allowed = _LOSS_SHARE * jnp.minimum(rest, _LOSS_SHARE)
     groups.append([(errors.loss / (rtol * allowed), None)])
-    return jnp.max(jnp.stack([root_mean_square(g) for g in groups if g]))
+    ratio = jnp.max(jnp.stack([root_mean_square(g) for g in groups if g]))
+    if degree != 1:
+        return ratio, jnp.asarray(False)
+    ratios, mask = errors.scores
+    worst = jnp.max(jnp.where(mask, jnp.abs(ratios), 0.0)) / (_SLIDING * chatter)
+    return jnp.maximum(ratio, worst), worst > ratio
 
 
 def resting(moved: Array) -> Float[Array, ""]:
@@ -126,6 +138,11 @@ def loss_error(
     total = jnp.sum(weights * loss.value(outputs, labels))
     floor = _LOSS_FLOOR * jnp.sum(weights)
     return jnp.sum(weights * jnp.abs(moved)) / (total + floor)
+
+
+def score_errors(error: Array, sizes: Array, norms: Array, rtol: Array) -> Array:
+    """Ratios of errors of scores, in units of ``|x_i||w_j|``."""
+    return per(error, rtol * sizes[:, None] * norms[None, :])
 
 
 def output_sizes(output: Array) -> Float[Array, " neuron"]:

@@ -30,6 +30,7 @@ from jaxbias.dynamics.error_norm import (
     output_error,
     output_sizes,
     output_spread,
+    score_errors,
 )
 from jaxbias.dynamics.flow import Problem
 from jaxbias.dynamics.snapshot import Snapshot, balance_constants
@@ -227,12 +228,15 @@ class ReducedSystem(AbstractSystem):
         if new.output_bias is not None:
             assert error.output_bias is not None
             biases.append((bias_error(new.output_bias, error.output_bias, rtol), None))
+        norms = jnp.maximum(self.norms(new), least * self.initial_norms)
+        turned = score_errors(error.scores, self.sizes, norms, rtol)
         responses, _, _ = self._features(new)
         outputs, lower = self._predictions(new), self._predictions(embedded)
         weights, labels = problem.sample_weights, problem.dataset.labels
         return Errors(
             neurons=(neurons, self.mask),
             directions=[(scores, self.mask[None, :])],
+            scores=(turned, self.mask[None, :]),
             biases=biases,
             outputs=outputs,
             embedded=lower,

@@ -17,11 +17,12 @@ from jaxbias.dynamics.error_norm import (
     output_error,
     output_sizes,
     output_spread,
+    score_errors,
 )
 from jaxbias.dynamics.flow import Problem
 from jaxbias.dynamics.snapshot import Snapshot, balance_constants, snapshot_of
 from jaxbias.dynamics.system import AbstractSystem, alive, classify_kinks, slope_jump
-from jaxbias.networks.weights import Weights, predict
+from jaxbias.networks.weights import Weights, predict, row_norms
 
 
 class RawSystem(AbstractSystem):
@@ -91,13 +92,20 @@ class RawSystem(AbstractSystem):
         if new.output_bias is not None:
             assert error.output_bias is not None
             biases.append((bias_error(new.output_bias, error.output_bias, rtol), None))
-        responses = activation.response(new.scores(inputs), new.norms())
+        scores, norms = new.scores(inputs), new.norms()
+        reach = jnp.maximum(norms, least * problem.initial.norms())
+        lengths = row_norms(inputs)
+        if new.hidden_bias is not None:
+            lengths = jnp.hypot(lengths, 1.0)
+        turned = score_errors(scores - lower.scores(inputs), lengths, reach, rtol)
+        responses = activation.response(scores, norms)
         outputs = predict(new, activation, inputs)
         embedded = predict(lower, activation, inputs)
         weights, labels = problem.sample_weights, problem.dataset.labels
         return Errors(
             neurons=(neurons, mask),
             directions=directions,
+            scores=(turned, mask[None, :]),
             biases=biases,
             outputs=outputs,
             embedded=embedded,

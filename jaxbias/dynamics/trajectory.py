@@ -26,7 +26,11 @@ class Trajectory(eqx.Module):
             ``repelling`` one-sided drifts; 0 for smooth activations, NaN where they
             are not counted, as in a descent. ``error_estimate``: the relative error of
             outputs, where it was largest, from the local errors of adaptive steps (NaN
-            of equal steps and of a descent). ``balance_error``: how far, at some saved
+            of equal steps and of a descent). It is weak where a saved value feels
+            outputs more than in proportion: what is left of a squared loss may be off
+            by ten times the estimate at p = 3, and with ``final outputs``, where it
+            has been wrong by orders of magnitude on the way, by any factor.
+            ``balance_error``: how far, at some saved
             time, the norm of a neuron's weights was from what the conservation law says
             (with a frozen output layer, from the norm that the flow used).
         final: Weights at the end.

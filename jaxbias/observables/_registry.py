@@ -29,11 +29,10 @@ class Observable:
         scale: size below which a difference does not count, a function of a snapshot;
             the largest value itself if not given. A run is right to 1 % where
             $|o - o^*| \le .01\max(|o^*|, s)$ at every saved time, with s the largest
-            scale so far; see :func:`relative_error`. Step functions of the state are
-            not: the default tolerance does not hold ``near_kink`` at p = 1 to better
-            than 4 %, a share of neurons jumps by whole neurons, and
-            ``cluster_amplitudes`` by what a neuron weighs, at a time that is right to
-            .05 %.
+            scale so far; see :func:`relative_error`. Step functions of the state
+            (``cluster_amplitudes``, ``dead_fraction``) are so only away from their
+            steps: they jump by what a neuron weighs or by a whole neuron, where it is
+            within 1e-3 of a tie in cosine.
     """
 
     name: str

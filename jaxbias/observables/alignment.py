@@ -77,6 +77,10 @@ def cluster_amplitudes(snapshot: Snapshot) -> Float[Array, " cluster"]:
     counts if $v_j$ has that centre's label. These are the $z_k$ of the growth phase,
     which approach 1 for p > 2 (min-vidal-2025).
 
+    Near a tie of two cosines the partition says little: gaps of 1e-5 last for several
+    units of time, and a neuron moves from one sum to another, with up to a quarter of
+    it, at a time that no tolerance pins down. Sums over a class have no such steps.
+
     Raises:
         InputError: for data without centres or a network with several outputs.
     """
