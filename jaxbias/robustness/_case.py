@@ -66,7 +66,6 @@ class OpenLanes:
 
     def __init__(self, case: Case, rows: np.ndarray, options: Options):
         self.case, self.rows, self.options = case, rows, options
-        form, order = case.reading.form, options.order
         self.sites = case.sites.take(rows)
         self.full = problems(case.reading, self.sites, case.labels[rows])
         if case.box is not None:
@@ -74,7 +73,18 @@ class OpenLanes:
             self.full = replace(self.full, low=low, high=high)
         self._far = _FAR * self._lengths()
         self.reach = self.reach_now()
-        self.parts = reduced(form, self.full, self.reach, order, _COST)
+        self.parts: list[tuple[np.ndarray, Lanes]] = []
+
+    def reduce(self, index: np.ndarray) -> None:
+        """Make the parts: smaller problems below the lanes of these numbers."""
+        form, order, reach = self.case.reading.form, self.options.order, self.reach
+        if len(index):
+            found = reduced(form, self.full.take(index), reach[index], order, _COST)
+            self.parts = [(index[inner], small) for inner, small in found]
+
+    def open(self, lower: np.ndarray) -> np.ndarray:
+        """Lanes whose ends are so far apart that a search may gain something."""
+        return np.flatnonzero(lower < _NEAR * self.reach_now())
 
     def reach_now(self) -> np.ndarray:
         """How far each lane has to look."""
@@ -118,16 +128,24 @@ class OpenLanes:
         """Steps of the lanes' points in their features."""
         return steps if small.basis is None else product(steps, small.basis.T)
 
-    def improve(self, kept: list[tuple[np.ndarray, np.ndarray]]) -> None:
-        """Project onto convex sets of broken points, where projections are small."""
-        for index, small in self.parts:
-            if self.fits(small, _MEDIUM):
-                self.polish(index, small)
-            if self.fits(small):
-                for rows, steps in self._spread(kept):
-                    self._follow(index, small, rows, steps)
+    def improve(
+        self, kept: list[tuple[np.ndarray, np.ndarray]], lower: np.ndarray
+    ) -> None:
+        """Project onto convex sets of broken points, where projections are small.
 
-    def polish(self, index: np.ndarray, small: Lanes, thorough: bool = False) -> None:
+        Only in lanes whose certified ends are further below their reach than others.
+        """
+        apart = lower < _CLOSE * self.reach_now()
+        for index, small in self._small(apart, _MEDIUM):
+            self.polish(index, small)
+        wide = np.zeros(self.full.count, bool)
+        wide[self.open(lower)] = True
+        for index, small in self._small(wide):
+            self.wake(index, small)
+            for rows, steps in self._spread(kept):
+                self._follow(index, small, rows, steps)
+
+    def polish(self, index: np.ndarray, small: Lanes) -> None:
         """Relinearise at the witnesses: the set of broken points of each holds it."""
         order, ends = self.options.order, self.case.ends
         steps = (ends.witness - self.case.sites.inputs)[self.rows][small.point]
@@ -135,8 +153,11 @@ class OpenLanes:
         found = descend(small, self.inner(small, steps), reach, order, 3)
         everyone = np.arange(small.count)
         self.offer(small, "relinearised witness")(everyone, found.step)
-        if not self.fits(small) and not thorough:
-            return
+
+    def wake(self, index: np.ndarray, small: Lanes) -> None:
+        """Relinearise where all opposing neurons are on."""
+        order, reach = self.options.order, self.reach[index]
+        everyone = np.arange(small.count)
         all_on = np.broadcast_to(np.maximum(small.scores, 0) + 1.0, small.scores.shape)
         found = nearest(small, tangent_sets(small, all_on), reach, order)
         found = descend(small, found.step, reach, order, 2)
@@ -145,14 +166,13 @@ class OpenLanes:
     def look_further(self, lower: np.ndarray) -> None:
         """Try more sets of broken points where the ends are still apart."""
         self._fall_asleep(lower)
-        open_ = lower < _NEAR * self.reach_now()
-        for index, small in self.parts:
-            inner = np.flatnonzero(open_[index])
-            if len(inner) and self.fits(small):
-                part, reach = small.take(inner), self.reach_now()[index[inner]]
-                for source, begin in patterns(part, reach, self.options.order):
-                    found = descend(part, begin, reach, self.options.order, 3)
-                    self.offer(part, source)(np.arange(part.count), found.step)
+        open_ = np.zeros(self.full.count, bool)
+        open_[self.open(lower)] = True
+        for index, part in self._small(open_):
+            reach = self.reach_now()[index]
+            for source, begin in patterns(part, reach, self.options.order):
+                found = descend(part, begin, reach, self.options.order, 3)
+                self.offer(part, source)(np.arange(part.count), found.step)
 
     def _fall_asleep(self, lower: np.ndarray) -> None:
         """Try where all own neurons are off, if that breaks and no tangent sees it."""
@@ -172,6 +192,13 @@ class OpenLanes:
     def fits(self, small: Lanes, most: int = _SMALL) -> bool:
         """Whether convex projections of these lanes are cheap."""
         return small.rows.shape[1] <= most
+
+    def _small(self, wanted: np.ndarray, most: int = _SMALL):
+        """Parts whose projections are cheap, with those of their lanes only."""
+        for index, small in self.parts:
+            inner = np.flatnonzero(wanted[index])
+            if len(inner) and self.fits(small, most):
+                yield index[inner], small.take(inner)
 
     def _spread(self, kept):
         """The tried steps, one for each point at a time."""

@@ -76,11 +76,12 @@ def margins(
     def forward(
         points: Float[np.ndarray, "point feature"], rows: Int[np.ndarray, " point"]
     ) -> Float[np.ndarray, " point"]:
-        found = np.empty(len(points))
-        for where, index in blocks(len(points)):
-            row = rows[index]
-            inputs = np.concatenate([points[index], level[row]], axis=1)
-            with jax.enable_x64(True):
+        found = []
+        with jax.enable_x64(True):
+            # All are under way before the first is waited for.
+            for where, index in blocks(len(points)):
+                row = rows[index]
+                inputs = np.concatenate([points[index], level[row]], axis=1)
                 block = _margins(
                     arrays,
                     form.activation,
@@ -90,8 +91,8 @@ def margins(
                     constants[row],
                     labels[row],
                 )
-                found[where] = np.asarray(block)[: where.stop - where.start]
-        return found
+                found.append((block, where.stop - where.start))
+        return np.concatenate([np.zeros(0), *(np.asarray(b)[:n] for b, n in found)])
 
     return forward
 
@@ -175,7 +176,12 @@ class Ends:
         if coarse:
             self._shorten(reached, clean, rows, np.flatnonzero(good))
         waiting = np.flatnonzero(~good)
+        before, size = 0.0, lengths(steps, self._order)
         for nudge in _NUDGES:
+            if not coarse:
+                # What the last nudge has made too long, the next ones cannot mend.
+                hope = (1 + before) * size[waiting] < self.upper[rows[waiting]]
+                waiting, before = waiting[hope], nudge
             if not len(waiting):
                 break
             trial = clean[waiting] + (1 + nudge) * steps[waiting]

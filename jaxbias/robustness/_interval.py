@@ -83,8 +83,10 @@ def close(case: Case, tried: Iterable[Tried], options: Options) -> Radius:
     stated = activation.lipschitz
     if has_certificate(activation) and len(rows):
         lanes = OpenLanes(case, rows, options)
-        lanes.improve(kept)
-        found = _closed(lanes, options)
+        found = _closed(lanes, wanted)
+        before = lanes.reach_now()
+        lanes.improve(kept, found[0])
+        _again(lanes, before, *found)
         lanes.look_further(found[0])
         if wanted:
             lower[rows], below[rows], nodes[rows] = _certify(lanes, *found)
@@ -177,17 +179,41 @@ def _visit(case: Case, places: np.ndarray) -> None:
             ends.offer(rows, steps, "broken anchor", coarse=True)
 
 
-def _closed(of: OpenLanes, options: Options) -> tuple[np.ndarray, np.ndarray]:
-    """Lower ends of lanes in closed form, and the numbers of their methods."""
-    form, order, reach = of.case.reading.form, options.order, of.reach_now()
-    root = root_bounds(form, of.full, of.sites, order)
-    lower, method = root.copy(), np.zeros(of.full.count, int)
-    for index, small in of.parts:
-        bounds = closed_bounds(small, root[index], reach[index], order)
-        bounds = np.concatenate([root[index][None], bounds])
-        lower[index], method[index] = bounds.max(0), bounds.argmax(0)
-    lower[never_broken(of.case.reading, of.full, options.tie)] = np.inf
+def _closed(of: OpenLanes, wanted: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Lower ends of lanes in closed form, and the numbers of their methods.
+
+    Where they are not wanted, only as good as it takes to see where to search.
+    """
+    case, order, full = of.case, of.options.order, of.full
+    lower = root_bounds(case.reading.form, full, of.sites, order)
+    method = np.zeros(full.count, int)
+    lower[never_broken(case.reading, full, of.options.tie)] = np.inf
+    of.reduce(np.arange(full.count) if wanted else of.open(lower))
+    _tighten(of, np.ones(full.count, bool), lower, method)
     return lower, method
+
+
+def _again(
+    of: OpenLanes, before: np.ndarray, lower: np.ndarray, method: np.ndarray
+) -> None:
+    """Closed forms once more, where a shorter reach lets them start from less."""
+    _tighten(of, of.reach_now() < before, lower, method)
+
+
+def _tighten(
+    of: OpenLanes, chosen: np.ndarray, lower: np.ndarray, method: np.ndarray
+) -> None:
+    """Raise some lower ends by the closed forms of the parts."""
+    for index, small in of.parts:
+        inner = np.flatnonzero(chosen[index])
+        rows = index[inner]
+        if not len(rows):
+            continue
+        reach, known = of.reach_now()[rows], lower[rows]
+        bounds = closed_bounds(small.take(inner), known, reach, of.options.order)
+        best = bounds.max(0)
+        method[rows] = np.where(best > known, 1 + bounds.argmax(0), method[rows])
+        lower[rows] = np.maximum(best, known)
 
 
 def _certify(
@@ -236,7 +262,8 @@ def _refine(
     nodes = np.zeros(small.count, int)
     upper = lambda: np.minimum(of.reach_now()[index], reach)
     if not of.fits(small):
-        of.polish(index, small, thorough=True)
+        of.polish(index, small)
+        of.wake(index, small)
     # The tree repeats the first round and seldom leaves the others to do.
     solved = relaxed(small, lower, reach, order, *([1] if exact else []))
     method = np.where(solved.lower > lower, _CONVEX, method)
