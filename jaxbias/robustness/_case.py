@@ -75,12 +75,21 @@ class OpenLanes:
         self.reach = self.reach_now()
         self.parts: list[tuple[np.ndarray, Lanes]] = []
 
-    def reduce(self, index: np.ndarray) -> None:
-        """Make the parts: smaller problems below the lanes of these numbers."""
+    def reduce(self, index: np.ndarray, every: bool) -> None:
+        """Make the parts: smaller problems below the lanes of these numbers.
+
+        Unless every one is wanted, only those that can be searched.
+        """
         form, order, reach = self.case.reading.form, self.options.order, self.reach
         if len(index):
-            found = reduced(form, self.full.take(index), reach[index], order, _COST)
+            most = None if every else _MEDIUM
+            lanes = self.full.take(index)
+            found = reduced(form, lanes, reach[index], order, _COST, most)
             self.parts = [(index[inner], small) for inner, small in found]
+
+    def apart(self, lower: np.ndarray) -> np.ndarray:
+        """Lanes whose ends do not meet."""
+        return np.flatnonzero(lower < _CLOSE * self.reach_now())
 
     def open(self, lower: np.ndarray) -> np.ndarray:
         """Lanes whose ends are so far apart that a search may gain something."""
@@ -135,12 +144,9 @@ class OpenLanes:
 
         Only in lanes whose certified ends are further below their reach than others.
         """
-        apart = lower < _CLOSE * self.reach_now()
-        for index, small in self._small(apart, _MEDIUM):
+        for index, small in self._small(self.apart(lower), _MEDIUM):
             self.polish(index, small)
-        wide = np.zeros(self.full.count, bool)
-        wide[self.open(lower)] = True
-        for index, small in self._small(wide):
+        for index, small in self._small(self.open(lower)):
             self.wake(index, small)
             for rows, steps in self._spread(kept):
                 self._follow(index, small, rows, steps)
@@ -166,9 +172,7 @@ class OpenLanes:
     def look_further(self, lower: np.ndarray) -> None:
         """Try more sets of broken points where the ends are still apart."""
         self._fall_asleep(lower)
-        open_ = np.zeros(self.full.count, bool)
-        open_[self.open(lower)] = True
-        for index, part in self._small(open_):
+        for index, part in self._small(self.open(lower)):
             reach = self.reach_now()[index]
             for source, begin in patterns(part, reach, self.options.order):
                 found = descend(part, begin, reach, self.options.order, 3)
@@ -196,7 +200,7 @@ class OpenLanes:
     def _small(self, wanted: np.ndarray, most: int = _SMALL):
         """Parts whose projections are cheap, with those of their lanes only."""
         for index, small in self.parts:
-            inner = np.flatnonzero(wanted[index])
+            inner = np.flatnonzero(np.isin(index, wanted))
             if len(inner) and self.fits(small, most):
                 yield index[inner], small.take(inner)
 

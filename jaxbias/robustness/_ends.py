@@ -18,6 +18,8 @@ from jaxbias.robustness._normal_form import NormalForm, Sites, scaled
 # Last resorts when the real forward pass rounds a point back over the boundary.
 _NUDGES = (1e-14, 1e-12, 1e-10, 1e-8, 1e-6, 1e-4, 1e-2, 0.1, 0.3)
 _FINE = 1e-8
+# Steps that are shorter by less than projections are good for are not looked at.
+_GAIN = 1e-10
 
 Forward = Callable[[np.ndarray, np.ndarray], np.ndarray]
 #: Lowest and highest inputs, one row a point.
@@ -146,7 +148,8 @@ class Ends:
         # What is longer already cannot win, unless it may be shortened.
         with np.errstate(over="ignore", invalid="ignore"):
             size = lengths(steps, self._order)
-        hope = np.isfinite(size) if coarse else size < self.upper[rows]
+        short = size < (1 - _GAIN) * self.upper[rows]
+        hope = np.isfinite(size) if coarse else short
         hope &= ~self.broken[rows]
         rows, steps, source = rows[hope], steps[hope], source[hope]
         if not len(rows):

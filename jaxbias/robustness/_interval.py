@@ -188,7 +188,7 @@ def _closed(of: OpenLanes, wanted: bool) -> tuple[np.ndarray, np.ndarray]:
     lower = root_bounds(case.reading.form, full, of.sites, order)
     method = np.zeros(full.count, int)
     lower[never_broken(case.reading, full, of.options.tie)] = np.inf
-    of.reduce(np.arange(full.count) if wanted else of.open(lower))
+    of.reduce(np.arange(full.count) if wanted else of.apart(lower), wanted)
     _tighten(of, np.ones(full.count, bool), lower, method)
     return lower, method
 

@@ -101,6 +101,11 @@ class Lanes:
         """Steps as changes of the inputs."""
         return steps if self.basis is None else product(steps, self.basis)
 
+    def clean(self) -> np.ndarray:
+        """The function of each lane without a step."""
+        heights = self.profile.value(np.maximum(self.scores, 0.0), self.scale)
+        return ((self.plus - self.minus) * heights).sum(1) + self.constant
+
     def values(self, steps: Float[np.ndarray, "lane feature"]) -> np.ndarray:
         """The function of each lane after a step."""
         active = np.maximum(self.scores + product(steps, self.rows.T), 0.0)

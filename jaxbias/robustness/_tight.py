@@ -22,7 +22,7 @@ from jaxbias.robustness._reduction import dual_lengths
 _ROUNDS, _DESCENTS = 8, 4
 # Curved sets change all the time, so that it takes longer until nothing moves.
 _CURVED = 5
-_STILL = 1e-9
+_STILL = 1e-8
 
 
 class Tight(NamedTuple):
