@@ -10,10 +10,10 @@ from jaxbias.robustness._branching import Budget
 from jaxbias.robustness._convex import nearest, tangent_sets
 from jaxbias.robustness._dead_zone import asleep
 from jaxbias.robustness._ends import Ends, lengths
-from jaxbias.robustness._lanes import Lanes
+from jaxbias.robustness._lanes import Lanes, without_fixed
 from jaxbias.robustness._lower import reduced
 from jaxbias.robustness._normal_form import Sites, scaled
-from jaxbias.robustness._patterns import patterns
+from jaxbias.robustness._patterns import combinations, patterns
 from jaxbias.robustness._problems import Attacked, Box
 from jaxbias.robustness._reading import Reading, problems
 from jaxbias.robustness._tight import descend
@@ -29,6 +29,8 @@ _SMALL = 24
 _MEDIUM = 64
 # Ends closer than this have nothing flat between them.
 _CLOSE = 1 - 1e-6
+# Rounds of combinations, and what a round must gain for another one.
+_ROUNDS, _SETTLED = 3, 1e-3
 # Ends closer than this need no further search.
 _NEAR = 0.98
 
@@ -70,7 +72,7 @@ class OpenLanes:
         self.full = problems(case.reading, self.sites, case.labels[rows])
         if case.box is not None:
             low, high = (end[rows][self.full.point] for end in case.box)
-            self.full = replace(self.full, low=low, high=high)
+            self.full = without_fixed(replace(self.full, low=low, high=high))
         self._far = _FAR * self._lengths()
         self.reach = self.reach_now()
         self.parts: list[tuple[np.ndarray, Lanes]] = []
@@ -178,14 +180,43 @@ class OpenLanes:
                 found = descend(part, begin, reach, self.options.order, 3)
                 self.offer(part, source)(np.arange(part.count), found.step)
 
+    def combine(self, index: np.ndarray, small: Lanes, lower: np.ndarray) -> None:
+        """Try combinations of opposing neurons, where the ends are still apart."""
+        order, ends = self.options.order, self.case.ends
+        fine = small
+        if len(small.rows) < len(self.full.rows):
+            # Steps of merged neurons are mended by the neurons themselves.
+            form, whole = self.case.reading.form, self.full.take(index)
+            (_, fine), *_ = reduced(form, whole, self.reach[index], order, -1.0)
+            fine = fine if self.fits(fine) else small
+        moving = np.full(small.count, self.fits(small))
+        for _ in range(_ROUNDS):
+            upper = self.reach_now()[index]
+            inner = np.flatnonzero(moving & (lower < (1 - _SETTLED) * upper))
+            if not len(inner):
+                return
+            part, reach = small.take(inner), upper[inner]
+            steps = (ends.witness - self.case.sites.inputs)[self.rows][part.point]
+            at = part.scores + product(self.inner(part, steps), part.rows.T)
+            whole, everyone = fine.take(inner), np.arange(part.count)
+            for begin in combinations(part, at, reach, order):
+                name = "opposing neurons combined"
+                self.offer(part, name)(everyone, begin)
+                begin = self.inner(whole, part.lift(begin))
+                found = descend(whole, begin, reach, order, 3)
+                self.offer(whole, name)(everyone, found.step)
+            moving &= self.reach_now()[index] < (1 - _SETTLED) * upper
+
     def _fall_asleep(self, lower: np.ndarray) -> None:
         """Try where all own neurons are off, if that breaks and no tangent sees it."""
         full = self.full
         small = max(full.rows.shape) <= _MEDIUM and not full.linear.any()
-        curved = full.profile.power > 1 and not full.profile.exponential
-        if not (small and curved and self.options.tie == "<="):
+        if full.profile.exponential or not small or self.options.tie == "<":
             return
         apart = (lower < _CLOSE * self.reach_now()) & (full.constant <= 0)
+        if full.profile.power == 1:
+            # The set of a tangent may have no inside, which projections need.
+            apart &= np.isinf(self.case.ends.upper[self.rows][full.point])
         order, chosen = self.options.order, np.flatnonzero(apart).tolist()
         found = {lane: asleep(full, lane, order) for lane in chosen}
         steps = {lane: step for lane, step in found.items() if step is not None}

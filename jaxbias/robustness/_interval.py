@@ -270,6 +270,8 @@ def _refine(
     lower = solved.lower
     found = descend(small, solved.step, reach, order)
     of.offer(small, "relaxation")(np.arange(small.count), found.step)
+    if not exact:
+        of.combine(index, small, lower)
     if exact:
         lower, method, nodes = _exact(of, index, lower, method, upper(), spent, began)
         open_ = lower < (1 - 2 * max(budget.gap, _integer.LEAST_GAP)) * upper()

@@ -158,6 +158,19 @@ def lanes_of(
     )
 
 
+def without_fixed(lanes: Lanes) -> Lanes:
+    """The lanes without the inputs that their box fixes, whose set has an inside."""
+    assert lanes.low is not None
+    assert lanes.high is not None
+    free = (lanes.low < lanes.high).any(0)
+    if free.all() or not free.any():
+        return lanes
+    pick = lambda array: np.ascontiguousarray(array[:, free])
+    names = ("rows", "linear", "low", "high")
+    fewer = {name: pick(getattr(lanes, name)) for name in names}
+    return replace(lanes, **fewer, basis=np.eye(len(free))[free])
+
+
 def difference(
     form: NormalForm, exponent: np.ndarray, own: np.ndarray, rival: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray]:
