@@ -63,7 +63,7 @@ def combinations(
     reach: Float[np.ndarray, " lane"],
     order: float | int,
 ) -> Iterator[np.ndarray]:
-    r"""Steps to relinearise at: the nearest ones over combinations of neurons that are on.
+    r"""Steps to relinearise at: the nearest ones over choices of neurons that are on.
 
     At p = 1 the broken points are the union of one convex set for each choice of the
     opposing neurons that count, so that with few of them in doubt the shortest step of
