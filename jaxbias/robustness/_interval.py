@@ -83,10 +83,13 @@ def close(case: Case, tried: Iterable[Tried], options: Options) -> Radius:
     stated = activation.lipschitz
     if has_certificate(activation) and len(rows):
         lanes = OpenLanes(case, rows, options)
-        found = _closed(lanes, wanted)
-        before = lanes.reach_now()
+        root = _root(lanes)
+        lanes.reduce(np.arange(len(root)) if wanted else lanes.apart(root), wanted)
+        found, before = _closed(lanes, root), lanes.reach_now()
         lanes.improve(kept, found[0])
-        _again(lanes, before, *found)
+        if np.any(lanes.reach_now() < before):
+            # Bisections start from the reach: what they give depends on no other.
+            found = _closed(lanes, root, lanes.reach_now() < before, found)
         lanes.look_further(found[0])
         if wanted:
             lower[rows], below[rows], nodes[rows] = _certify(lanes, *found)
@@ -179,41 +182,37 @@ def _visit(case: Case, places: np.ndarray) -> None:
             ends.offer(rows, steps, "broken anchor", coarse=True)
 
 
-def _closed(of: OpenLanes, wanted: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Lower ends of lanes in closed form, and the numbers of their methods.
-
-    Where they are not wanted, only as good as it takes to see where to search.
-    """
+def _root(of: OpenLanes) -> np.ndarray:
+    """Lower ends of lanes that take no bisection over the reach."""
     case, order, full = of.case, of.options.order, of.full
     lower = root_bounds(case.reading.form, full, of.sites, order)
-    method = np.zeros(full.count, int)
     lower[never_broken(case.reading, full, of.options.tie)] = np.inf
-    of.reduce(np.arange(full.count) if wanted else of.apart(lower), wanted)
-    _tighten(of, np.ones(full.count, bool), lower, method)
-    return lower, method
+    return lower
 
 
-def _again(
-    of: OpenLanes, before: np.ndarray, lower: np.ndarray, method: np.ndarray
-) -> None:
-    """Closed forms once more, where a shorter reach lets them start from less."""
-    _tighten(of, of.reach_now() < before, lower, method)
+def _closed(
+    of: OpenLanes,
+    root: np.ndarray,
+    chosen: np.ndarray | None = None,
+    before: tuple[np.ndarray, np.ndarray] | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Lower ends of lanes in closed form, and the numbers of their methods.
 
-
-def _tighten(
-    of: OpenLanes, chosen: np.ndarray, lower: np.ndarray, method: np.ndarray
-) -> None:
-    """Raise some lower ends by the closed forms of the parts."""
+    All of them, or some anew.
+    """
+    lower, method = before or (root.copy(), np.zeros(len(root), int))
+    lower, method = lower.copy(), method.copy()
     for index, small in of.parts:
-        inner = np.flatnonzero(chosen[index])
+        some = slice(None) if chosen is None else np.flatnonzero(chosen[index])
+        inner = np.arange(small.count)[some]
         rows = index[inner]
         if not len(rows):
             continue
-        reach, known = of.reach_now()[rows], lower[rows]
+        reach, known = of.reach_now()[rows], root[rows]
         bounds = closed_bounds(small.take(inner), known, reach, of.options.order)
-        best = bounds.max(0)
-        method[rows] = np.where(best > known, 1 + bounds.argmax(0), method[rows])
-        lower[rows] = np.maximum(best, known)
+        bounds = np.concatenate([known[None], bounds])
+        lower[rows], method[rows] = bounds.max(0), bounds.argmax(0)
+    return lower, method
 
 
 def _certify(

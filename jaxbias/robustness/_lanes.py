@@ -162,13 +162,14 @@ def without_fixed(lanes: Lanes) -> Lanes:
     """The lanes without the inputs that their box fixes, whose set has an inside."""
     assert lanes.low is not None
     assert lanes.high is not None
-    free = (lanes.low < lanes.high).any(0)
-    if free.all() or not free.any():
+    free = np.flatnonzero((lanes.low < lanes.high).any(0))
+    inputs = lanes.low.shape[1]
+    if len(free) in (0, inputs):
         return lanes
     pick = lambda array: np.ascontiguousarray(array[:, free])
     names = ("rows", "linear", "low", "high")
     fewer = {name: pick(getattr(lanes, name)) for name in names}
-    return replace(lanes, **fewer, basis=np.eye(len(free))[free])
+    return replace(lanes, **fewer, basis=np.eye(inputs)[free])
 
 
 def difference(
