@@ -133,21 +133,30 @@ def plane(out, nets, branched):
             )
 
 
-def compared(out, name, cases):
-    """One line: upper ends of the default effort over those of an exact search."""
+def above_exact(cases, budget):
+    """Ratios of upper ends of the default effort and of exact searches, and counts.
+
+    The counts are of points missed, of searches that their budget stopped, and of
+    networks.
+    """
     ratios, missed, stops, networks = [], 0, 0, 0
-    start = time.monotonic()
     for net, x, y, options in cases:
         networks += 1
         default = radius(net, x, y, **options).upper
-        budget = Budget(nodes=1000, gap=1e-5, seconds=20)
         found = radius(net, x, y, effort="exact", budget=budget, **options)
         known = np.isfinite(found.upper) & (found.upper > 0)
         missed += int(np.isinf(default[known]).sum())
         stops += int(np.sum(found.status == "gap"))
         known &= np.isfinite(default)
         ratios += list(default[known] / found.upper[known])
-    ratios = np.array(ratios)
+    return np.array(ratios), missed, stops, networks
+
+
+def compared(out, name, cases):
+    """One line: upper ends of the default effort over those of an exact search."""
+    start = time.monotonic()
+    budget = Budget(nodes=1000, gap=1e-5, seconds=20)
+    ratios, missed, stops, networks = above_exact(cases, budget)
     out(
         f"| {name} | {networks} | {len(ratios)} | {np.mean(ratios > 1.02):.4f} "
         f"| {np.mean(ratios > 1 + 1e-6):.4f} | {np.quantile(ratios, 0.99):.4f} "

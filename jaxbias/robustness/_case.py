@@ -10,10 +10,10 @@ from jaxbias.robustness._branching import Budget
 from jaxbias.robustness._convex import nearest, tangent_sets
 from jaxbias.robustness._dead_zone import asleep
 from jaxbias.robustness._ends import Ends, lengths
-from jaxbias.robustness._lanes import Lanes
+from jaxbias.robustness._lanes import Lanes, without_fixed
 from jaxbias.robustness._lower import reduced
 from jaxbias.robustness._normal_form import Sites, scaled
-from jaxbias.robustness._patterns import patterns
+from jaxbias.robustness._patterns import combinations, patterns
 from jaxbias.robustness._problems import Attacked, Box
 from jaxbias.robustness._reading import Reading, problems
 from jaxbias.robustness._tight import descend
@@ -29,6 +29,8 @@ _SMALL = 24
 _MEDIUM = 64
 # Ends closer than this have nothing flat between them.
 _CLOSE = 1 - 1e-6
+# Rounds of combinations, and what a round must gain for another one.
+_ROUNDS, _SETTLED = 3, 1e-3
 # Ends closer than this need no further search.
 _NEAR = 0.98
 
@@ -66,15 +68,34 @@ class OpenLanes:
 
     def __init__(self, case: Case, rows: np.ndarray, options: Options):
         self.case, self.rows, self.options = case, rows, options
-        form, order = case.reading.form, options.order
         self.sites = case.sites.take(rows)
         self.full = problems(case.reading, self.sites, case.labels[rows])
         if case.box is not None:
             low, high = (end[rows][self.full.point] for end in case.box)
-            self.full = replace(self.full, low=low, high=high)
+            self.full = without_fixed(replace(self.full, low=low, high=high))
         self._far = _FAR * self._lengths()
         self.reach = self.reach_now()
-        self.parts = reduced(form, self.full, self.reach, order, _COST)
+        self.parts: list[tuple[np.ndarray, Lanes]] = []
+
+    def reduce(self, index: np.ndarray, every: bool) -> None:
+        """Make the parts: smaller problems below the lanes of these numbers.
+
+        Unless every one is wanted, only those that can be searched.
+        """
+        form, order, reach = self.case.reading.form, self.options.order, self.reach
+        if len(index):
+            most = None if every else _MEDIUM
+            lanes = self.full.take(index)
+            found = reduced(form, lanes, reach[index], order, _COST, most)
+            self.parts = [(index[inner], small) for inner, small in found]
+
+    def apart(self, lower: np.ndarray) -> np.ndarray:
+        """Lanes whose ends do not meet."""
+        return np.flatnonzero(lower < _CLOSE * self.reach_now())
+
+    def open(self, lower: np.ndarray) -> np.ndarray:
+        """Lanes whose ends are so far apart that a search may gain something."""
+        return np.flatnonzero(lower < _NEAR * self.reach_now())
 
     def reach_now(self) -> np.ndarray:
         """How far each lane has to look."""
@@ -118,16 +139,21 @@ class OpenLanes:
         """Steps of the lanes' points in their features."""
         return steps if small.basis is None else product(steps, small.basis.T)
 
-    def improve(self, kept: list[tuple[np.ndarray, np.ndarray]]) -> None:
-        """Project onto convex sets of broken points, where projections are small."""
-        for index, small in self.parts:
-            if self.fits(small, _MEDIUM):
-                self.polish(index, small)
-            if self.fits(small):
-                for rows, steps in self._spread(kept):
-                    self._follow(index, small, rows, steps)
+    def improve(
+        self, kept: list[tuple[np.ndarray, np.ndarray]], lower: np.ndarray
+    ) -> None:
+        """Project onto convex sets of broken points, where projections are small.
 
-    def polish(self, index: np.ndarray, small: Lanes, thorough: bool = False) -> None:
+        Only in lanes whose certified ends are further below their reach than others.
+        """
+        for index, small in self._small(self.apart(lower), _MEDIUM):
+            self.polish(index, small)
+        for index, small in self._small(self.open(lower)):
+            self.wake(index, small)
+            for rows, steps in self._spread(kept):
+                self._follow(index, small, rows, steps)
+
+    def polish(self, index: np.ndarray, small: Lanes) -> None:
         """Relinearise at the witnesses: the set of broken points of each holds it."""
         order, ends = self.options.order, self.case.ends
         steps = (ends.witness - self.case.sites.inputs)[self.rows][small.point]
@@ -135,8 +161,11 @@ class OpenLanes:
         found = descend(small, self.inner(small, steps), reach, order, 3)
         everyone = np.arange(small.count)
         self.offer(small, "relinearised witness")(everyone, found.step)
-        if not self.fits(small) and not thorough:
-            return
+
+    def wake(self, index: np.ndarray, small: Lanes) -> None:
+        """Relinearise where all opposing neurons are on."""
+        order, reach = self.options.order, self.reach[index]
+        everyone = np.arange(small.count)
         all_on = np.broadcast_to(np.maximum(small.scores, 0) + 1.0, small.scores.shape)
         found = nearest(small, tangent_sets(small, all_on), reach, order)
         found = descend(small, found.step, reach, order, 2)
@@ -145,23 +174,49 @@ class OpenLanes:
     def look_further(self, lower: np.ndarray) -> None:
         """Try more sets of broken points where the ends are still apart."""
         self._fall_asleep(lower)
-        open_ = lower < _NEAR * self.reach_now()
-        for index, small in self.parts:
-            inner = np.flatnonzero(open_[index])
-            if len(inner) and self.fits(small):
-                part, reach = small.take(inner), self.reach_now()[index[inner]]
-                for source, begin in patterns(part, reach, self.options.order):
-                    found = descend(part, begin, reach, self.options.order, 3)
-                    self.offer(part, source)(np.arange(part.count), found.step)
+        for index, part in self._small(self.open(lower)):
+            reach = self.reach_now()[index]
+            for source, begin in patterns(part, reach, self.options.order):
+                found = descend(part, begin, reach, self.options.order, 3)
+                self.offer(part, source)(np.arange(part.count), found.step)
+
+    def combine(self, index: np.ndarray, small: Lanes, lower: np.ndarray) -> None:
+        """Try combinations of opposing neurons, where the ends are still apart."""
+        order, ends = self.options.order, self.case.ends
+        fine = small
+        if len(small.rows) < len(self.full.rows):
+            # Steps of merged neurons are mended by the neurons themselves.
+            form, whole = self.case.reading.form, self.full.take(index)
+            (_, fine), *_ = reduced(form, whole, self.reach[index], order, -1.0)
+            fine = fine if self.fits(fine) else small
+        moving = np.full(small.count, self.fits(small))
+        for _ in range(_ROUNDS):
+            upper = self.reach_now()[index]
+            inner = np.flatnonzero(moving & (lower < (1 - _SETTLED) * upper))
+            if not len(inner):
+                return
+            part, reach = small.take(inner), upper[inner]
+            steps = (ends.witness - self.case.sites.inputs)[self.rows][part.point]
+            at = part.scores + product(self.inner(part, steps), part.rows.T)
+            whole, everyone = fine.take(inner), np.arange(part.count)
+            for begin in combinations(part, at, reach, order):
+                name = "opposing neurons combined"
+                self.offer(part, name)(everyone, begin)
+                begin = self.inner(whole, part.lift(begin))
+                found = descend(whole, begin, reach, order, 3)
+                self.offer(whole, name)(everyone, found.step)
+            moving &= self.reach_now()[index] < (1 - _SETTLED) * upper
 
     def _fall_asleep(self, lower: np.ndarray) -> None:
         """Try where all own neurons are off, if that breaks and no tangent sees it."""
         full = self.full
         small = max(full.rows.shape) <= _MEDIUM and not full.linear.any()
-        curved = full.profile.power > 1 and not full.profile.exponential
-        if not (small and curved and self.options.tie == "<="):
+        if full.profile.exponential or not small or self.options.tie == "<":
             return
         apart = (lower < _CLOSE * self.reach_now()) & (full.constant <= 0)
+        if full.profile.power == 1:
+            # The set of a tangent may have no inside, which projections need.
+            apart &= np.isinf(self.case.ends.upper[self.rows][full.point])
         order, chosen = self.options.order, np.flatnonzero(apart).tolist()
         found = {lane: asleep(full, lane, order) for lane in chosen}
         steps = {lane: step for lane, step in found.items() if step is not None}
@@ -172,6 +227,13 @@ class OpenLanes:
     def fits(self, small: Lanes, most: int = _SMALL) -> bool:
         """Whether convex projections of these lanes are cheap."""
         return small.rows.shape[1] <= most
+
+    def _small(self, wanted: np.ndarray, most: int = _SMALL):
+        """Parts whose projections are cheap, with those of their lanes only."""
+        for index, small in self.parts:
+            inner = np.flatnonzero(np.isin(index, wanted))
+            if len(inner) and self.fits(small, most):
+                yield index[inner], small.take(inner)
 
     def _spread(self, kept):
         """The tried steps, one for each point at a time."""

@@ -18,6 +18,8 @@ from jaxbias.robustness._normal_form import NormalForm, Sites, scaled
 # Last resorts when the real forward pass rounds a point back over the boundary.
 _NUDGES = (1e-14, 1e-12, 1e-10, 1e-8, 1e-6, 1e-4, 1e-2, 0.1, 0.3)
 _FINE = 1e-8
+# Steps that are shorter by less than projections are good for are not looked at.
+_GAIN = 1e-10
 
 Forward = Callable[[np.ndarray, np.ndarray], np.ndarray]
 #: Lowest and highest inputs, one row a point.
@@ -76,11 +78,12 @@ def margins(
     def forward(
         points: Float[np.ndarray, "point feature"], rows: Int[np.ndarray, " point"]
     ) -> Float[np.ndarray, " point"]:
-        found = np.empty(len(points))
-        for where, index in blocks(len(points)):
-            row = rows[index]
-            inputs = np.concatenate([points[index], level[row]], axis=1)
-            with jax.enable_x64(True):
+        found = []
+        with jax.enable_x64(True):
+            # All are under way before the first is waited for.
+            for where, index in blocks(len(points)):
+                row = rows[index]
+                inputs = np.concatenate([points[index], level[row]], axis=1)
                 block = _margins(
                     arrays,
                     form.activation,
@@ -90,8 +93,8 @@ def margins(
                     constants[row],
                     labels[row],
                 )
-                found[where] = np.asarray(block)[: where.stop - where.start]
-        return found
+                found.append((block, where.stop - where.start))
+        return np.concatenate([np.zeros(0), *(np.asarray(b)[:n] for b, n in found)])
 
     return forward
 
@@ -145,7 +148,8 @@ class Ends:
         # What is longer already cannot win, unless it may be shortened.
         with np.errstate(over="ignore", invalid="ignore"):
             size = lengths(steps, self._order)
-        hope = np.isfinite(size) if coarse else size < self.upper[rows]
+        short = size < (1 - _GAIN) * self.upper[rows]
+        hope = np.isfinite(size) if coarse else short
         hope &= ~self.broken[rows]
         rows, steps, source = rows[hope], steps[hope], source[hope]
         if not len(rows):
@@ -175,7 +179,12 @@ class Ends:
         if coarse:
             self._shorten(reached, clean, rows, np.flatnonzero(good))
         waiting = np.flatnonzero(~good)
+        before, size = 0.0, lengths(steps, self._order)
         for nudge in _NUDGES:
+            if not coarse:
+                # What the last nudge has made too long, the next ones cannot mend.
+                hope = (1 + before) * size[waiting] < self.upper[rows[waiting]]
+                waiting, before = waiting[hope], nudge
             if not len(waiting):
                 break
             trial = clean[waiting] + (1 + nudge) * steps[waiting]

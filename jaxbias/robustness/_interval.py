@@ -83,8 +83,13 @@ def close(case: Case, tried: Iterable[Tried], options: Options) -> Radius:
     stated = activation.lipschitz
     if has_certificate(activation) and len(rows):
         lanes = OpenLanes(case, rows, options)
-        lanes.improve(kept)
-        found = _closed(lanes, options)
+        root = _root(lanes)
+        lanes.reduce(np.arange(len(root)) if wanted else lanes.apart(root), wanted)
+        found, before = _closed(lanes, root), lanes.reach_now()
+        lanes.improve(kept, found[0])
+        if np.any(lanes.reach_now() < before):
+            # Bisections start from the reach: what they give depends on no other.
+            found = _closed(lanes, root, lanes.reach_now() < before, found)
         lanes.look_further(found[0])
         if wanted:
             lower[rows], below[rows], nodes[rows] = _certify(lanes, *found)
@@ -177,16 +182,36 @@ def _visit(case: Case, places: np.ndarray) -> None:
             ends.offer(rows, steps, "broken anchor", coarse=True)
 
 
-def _closed(of: OpenLanes, options: Options) -> tuple[np.ndarray, np.ndarray]:
-    """Lower ends of lanes in closed form, and the numbers of their methods."""
-    form, order, reach = of.case.reading.form, options.order, of.reach_now()
-    root = root_bounds(form, of.full, of.sites, order)
-    lower, method = root.copy(), np.zeros(of.full.count, int)
+def _root(of: OpenLanes) -> np.ndarray:
+    """Lower ends of lanes that take no bisection over the reach."""
+    case, order, full = of.case, of.options.order, of.full
+    lower = root_bounds(case.reading.form, full, of.sites, order)
+    lower[never_broken(case.reading, full, of.options.tie)] = np.inf
+    return lower
+
+
+def _closed(
+    of: OpenLanes,
+    root: np.ndarray,
+    chosen: np.ndarray | None = None,
+    before: tuple[np.ndarray, np.ndarray] | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Lower ends of lanes in closed form, and the numbers of their methods.
+
+    All of them, or some anew.
+    """
+    lower, method = before or (root.copy(), np.zeros(len(root), int))
+    lower, method = lower.copy(), method.copy()
     for index, small in of.parts:
-        bounds = closed_bounds(small, root[index], reach[index], order)
-        bounds = np.concatenate([root[index][None], bounds])
-        lower[index], method[index] = bounds.max(0), bounds.argmax(0)
-    lower[never_broken(of.case.reading, of.full, options.tie)] = np.inf
+        some = slice(None) if chosen is None else np.flatnonzero(chosen[index])
+        inner = np.arange(small.count)[some]
+        rows = index[inner]
+        if not len(rows):
+            continue
+        reach, known = of.reach_now()[rows], root[rows]
+        bounds = closed_bounds(small.take(inner), known, reach, of.options.order)
+        bounds = np.concatenate([known[None], bounds])
+        lower[rows], method[rows] = bounds.max(0), bounds.argmax(0)
     return lower, method
 
 
@@ -236,13 +261,16 @@ def _refine(
     nodes = np.zeros(small.count, int)
     upper = lambda: np.minimum(of.reach_now()[index], reach)
     if not of.fits(small):
-        of.polish(index, small, thorough=True)
+        of.polish(index, small)
+        of.wake(index, small)
     # The tree repeats the first round and seldom leaves the others to do.
     solved = relaxed(small, lower, reach, order, *([1] if exact else []))
     method = np.where(solved.lower > lower, _CONVEX, method)
     lower = solved.lower
     found = descend(small, solved.step, reach, order)
     of.offer(small, "relaxation")(np.arange(small.count), found.step)
+    if not exact:
+        of.combine(index, small, lower)
     if exact:
         lower, method, nodes = _exact(of, index, lower, method, upper(), spent, began)
         open_ = lower < (1 - 2 * max(budget.gap, _integer.LEAST_GAP)) * upper()

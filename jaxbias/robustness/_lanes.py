@@ -101,6 +101,11 @@ class Lanes:
         """Steps as changes of the inputs."""
         return steps if self.basis is None else product(steps, self.basis)
 
+    def clean(self) -> np.ndarray:
+        """The function of each lane without a step."""
+        heights = self.profile.value(np.maximum(self.scores, 0.0), self.scale)
+        return ((self.plus - self.minus) * heights).sum(1) + self.constant
+
     def values(self, steps: Float[np.ndarray, "lane feature"]) -> np.ndarray:
         """The function of each lane after a step."""
         active = np.maximum(self.scores + product(steps, self.rows.T), 0.0)
@@ -151,6 +156,20 @@ def lanes_of(
         kin=form.kin,
         exponent=exponent,
     )
+
+
+def without_fixed(lanes: Lanes) -> Lanes:
+    """The lanes without the inputs that their box fixes, whose set has an inside."""
+    assert lanes.low is not None
+    assert lanes.high is not None
+    free = np.flatnonzero((lanes.low < lanes.high).any(0))
+    inputs = lanes.low.shape[1]
+    if len(free) in (0, inputs):
+        return lanes
+    pick = lambda array: np.ascontiguousarray(array[:, free])
+    names = ("rows", "linear", "low", "high")
+    fewer = {name: pick(getattr(lanes, name)) for name in names}
+    return replace(lanes, **fewer, basis=np.eye(inputs)[free])
 
 
 def difference(

@@ -132,7 +132,8 @@ def reduced(
     reach: Float[np.ndarray, " lane"],
     order: float | int,
     cost: float,
+    most: int | None = None,
 ) -> list[tuple[np.ndarray, Lanes]]:
     """Lanes for steps up to the reach, smaller where that is certified."""
     full = replace(lanes, constant=lanes.constant + growing(form, lanes, reach))
-    return reduce(full, reach, order, cost)
+    return reduce(full, reach, order, cost, most)

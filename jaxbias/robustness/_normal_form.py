@@ -23,6 +23,8 @@ LIKENESS = (1e-2, 1e-3, 1e-4, 1e-6, 1e-9, 1e-13)
 """1 - cosine below which neurons are merged, tried from the coarsest."""
 # Directions of more coordinates are compared by so many random combinations of them.
 _SKETCH = 64
+# Rounding of distances that are found from products, and rows compared at a time.
+_ROUGH, _BAND = 1e-12, 256
 # Share of all amplitudes.
 _NEGLIGIBLE = 1e-9
 
@@ -94,9 +96,25 @@ class Kin:
             units = units @ _sketch(units.shape[1])
         return units
 
+    @functools.cached_property
+    def _apart(self) -> np.ndarray:
+        """How far the nearest other neuron is, as 1 - cosine, up to rounding."""
+        units, found = self._units, np.zeros(len(self._units))
+        squares = np.einsum("ij,ij->i", units, units) / 2
+        for start in range(0, len(units), _BAND):
+            band = np.arange(start, min(start + _BAND, len(units)))
+            far = squares[band, None] + squares - units[band] @ units.T
+            far[np.arange(len(band)), band] = np.inf
+            # Offsets are compared as they are and may be large.
+            found[band] = far.min(1) - _ROUGH * (squares[band] + squares.max())
+        return found
+
     def _grouped(self, likeness: float) -> np.ndarray:
         units, amplitudes = self._units, self._amplitudes
-        group, count = np.full(len(units), -1), 0
+        group = np.full(len(units), -1)
+        alone = self._apart > likeness + _ROUGH
+        count = int(alone.sum())
+        group[alone] = np.arange(count)
         for leader in np.argsort(-np.abs(amplitudes), kind="stable"):
             if group[leader] >= 0:
                 continue

@@ -58,31 +58,37 @@ def project(sets: ConvexSets, profile: Profile, order: float | int) -> Projectio
     """Distances of all lanes, with at most 60 Newton steps each."""
     count, (neurons, features) = len(sets.level), sets.rows.shape
     # Neurons without weight and features that no neuron reads change nothing.
-    wide = _padded(neurons, _SMALLEST[0]) - neurons
-    deep = _padded(features, _SMALLEST[1]) - features
-    across = ((0, 0), (0, wide))
+    wide, deep = _padded(neurons, _SMALLEST[0]), _padded(features, _SMALLEST[1])
+    rows, scale = np.zeros((wide, deep)), np.ones(wide)
+    rows[:neurons, :features], scale[:neurons] = sets.rows, sets.scale
     parts = []
-    side = lambda end, index: np.pad(end[index], ((0, 0), (0, deep)))
-    for _, index in blocks(count):
-        with jax.enable_x64(True):
-            full = ConvexSets(
-                rows=np.pad(sets.rows, ((0, wide), (0, deep))),
-                scale=np.pad(sets.scale, (0, wide), constant_values=1),
-                weights=np.pad(sets.weights[index], across),
-                scores=np.pad(sets.scores[index], across),
-                slope=np.pad(sets.slope[index], ((0, 0), (0, deep))),
+    with jax.enable_x64(True):
+        shared = sets._replace(rows=jax.device_put(rows), scale=jax.device_put(scale))
+        # All are under way before the first is waited for.
+        for _, index in blocks(count):
+            full = shared._replace(
+                weights=_filled(sets.weights, index, wide),
+                scores=_filled(sets.scores, index, wide),
+                slope=_filled(sets.slope, index, deep),
                 level=sets.level[index],
                 reach=sets.reach[index],
                 sizes=sets.sizes[index],
-                unit=sets.unit,
-                low=None if sets.low is None else side(sets.low, index),
-                high=None if sets.high is None else side(sets.high, index),
+                low=None if sets.low is None else _filled(sets.low, index, deep),
+                high=None if sets.high is None else _filled(sets.high, index, deep),
             )
-            parts.append(jax.device_get(_project(full, profile, order)))
+            parts.append(_project(full, profile, order))
     lower, step, closed = (
-        np.concatenate(field)[:count] for field in zip(*parts, strict=True)
+        np.concatenate([np.asarray(part) for part in field])[:count]
+        for field in zip(*parts, strict=True)
     )
     return Projection(lower, step[:, :features], closed)
+
+
+def _filled(array: np.ndarray, index: np.ndarray, width: int) -> np.ndarray:
+    """These rows, with zeros up to a width."""
+    found = np.zeros((len(index), width))
+    found[:, : array.shape[1]] = array[index]
+    return found
 
 
 def _padded(count: int, least: int) -> int:

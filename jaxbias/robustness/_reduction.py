@@ -32,7 +32,9 @@ _FEW = 64
 
 def dual_lengths(rows: np.ndarray, order: float | int) -> np.ndarray:
     """What a unit step can change each score by."""
-    return np.abs(rows).sum(1) if np.isinf(order) else np.sqrt((rows**2).sum(1))
+    if np.isinf(order):
+        return np.abs(rows).sum(1)
+    return np.sqrt(np.einsum("ij,ij->i", rows, rows))
 
 
 def reduce(
@@ -40,6 +42,7 @@ def reduce(
     reach: Float[np.ndarray, " lane"],
     order: float | int,
     cost: float,
+    most: int | None = None,
 ) -> list[tuple[np.ndarray, Lanes]]:
     """Lanes below the given ones, valid for steps no longer than their reach.
 
@@ -49,25 +52,35 @@ def reduce(
         order: its norm.
         cost: share of its clean value that merging may take off a lane, unless there
             are too many neurons otherwise; nothing may be taken off where negative.
+        most: lanes that would keep more features than this may be left out.
 
     Returns:
         Numbers of lanes that share their neurons, and what stands for them.
     """
-    value = np.maximum(lanes.values(np.zeros((lanes.count, lanes.rows.shape[1]))), 0)
+    value = np.maximum(lanes.clean(), 0)
+    # A box is one of inputs.
+    turned = not np.isinf(order) and lanes.low is None
+    wide = most is not None and lanes.rows.shape[1] > most
+    if wide and not turned:
+        return []
+    # At p = 1 merging has to be tried at several likenesses, in fewer features faster.
+    if turned and lanes.profile.power == 1 and most is None:
+        lanes = _in_span(lanes)
     parts = [(np.arange(lanes.count), lanes)]
     if cost >= 0 and lanes.kin is not None:
         parts = [
             (index[inner], small)
             for index, part in _without_negligible(lanes, reach, order, value)
-            for inner, small in _merged(part, reach[index], order, value[index], cost)
+            for inner, small in _merged(
+                part, reach[index], order, value[index], cost, most if wide else None
+            )
         ]
     found = []
     for index, part in parts:
+        if wide and most is not None and len(part.rows) > most:
+            continue
         part = _folded(part, reach[index], order)
-        # A box is one of inputs.
-        if not np.isinf(order) and part.low is None:
-            part = _in_span(part)
-        found.append((index, part))
+        found.append((index, _in_span(part) if turned else part))
     return found
 
 
@@ -114,6 +127,7 @@ def _merged(
     order: float | int,
     value: np.ndarray,
     cost: float,
+    most: int | None,
 ) -> list[tuple[np.ndarray, Lanes]]:
     """For every lane the coarsest merging whose certified price is small for it."""
     assert lanes.kin is not None
@@ -125,6 +139,8 @@ def _merged(
         count = group.max() + 1
         if count == len(lanes.rows) or not len(waiting):
             break
+        if most is not None and count > most:
+            return parts
         merged, lost = _merge(lanes.take(waiting), group, reach[waiting], order)
         pays = lost <= cost * value[waiting]
         if pays.any():
@@ -163,9 +179,9 @@ def _merge(
     highest = scores + reach[:, None] * dual_lengths(rows, order)
     cost = _remainder(lanes.profile, highest[:, group], deviation)
     price = product(lanes.minus * cost, member.T) * (1 + 1e-12)
-    spread = np.zeros_like(scores)
-    for each in range(count):
-        spread[:, each] = deviation[:, group == each].max(1)
+    together = np.argsort(group, kind="stable")
+    first = np.searchsorted(group[together], np.arange(count))
+    spread = np.maximum.reduceat(deviation[:, together], first, axis=1)
     merged = replace(
         lanes,
         rows=rows,
@@ -227,11 +243,11 @@ def _in_span(lanes: Lanes) -> Lanes:
     """Coordinates in the span of the rows (that of the linear terms lies in it)."""
     count, dim = lanes.rows.shape
     if count < dim:
-        rotation, _ = np.linalg.qr(lanes.rows.T)
+        rotation, rows = np.linalg.qr(lanes.rows.T)
         lanes = replace(
             lanes,
-            rows=lanes.rows @ rotation,
+            rows=np.ascontiguousarray(rows.T),
             linear=product(lanes.linear, rotation),
-            basis=rotation.T,
+            basis=rotation.T if lanes.basis is None else rotation.T @ lanes.basis,
         )
     return lanes

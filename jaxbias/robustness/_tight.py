@@ -14,6 +14,7 @@ from jaxtyping import Float
 
 from jaxbias.robustness._blocks import product
 from jaxbias.robustness._convex import chord_sets, nearest, tangent_sets
+from jaxbias.robustness._ends import lengths
 from jaxbias.robustness._lanes import Lanes
 from jaxbias.robustness._projection import Projection
 from jaxbias.robustness._reduction import dual_lengths
@@ -21,7 +22,7 @@ from jaxbias.robustness._reduction import dual_lengths
 _ROUNDS, _DESCENTS = 8, 4
 # Curved sets change all the time, so that it takes longer until nothing moves.
 _CURVED = 5
-_STILL = 1e-9
+_STILL = 1e-8
 
 
 class Tight(NamedTuple):
@@ -81,9 +82,9 @@ def descend(
         good = np.isfinite(found.step).all(1) & np.isfinite(found.closed)
         lower[moving], closed[moving] = found.lower, found.closed
         steps[moving[good]] = found.step[good]
-        # Where the step stays, so does the set.
-        apart = np.abs(found.step - before).max(1)
-        moving = moving[good & (apart > _STILL * np.abs(before).max(1))]
+        # Lengths settle long before steps do, and nothing else is asked for.
+        was, now = lengths(before, order), lengths(found.step, order)
+        moving = moving[good & (np.abs(now - was) > _STILL * was)]
         if not len(moving):
             break
     return Projection(lower, steps, closed)

@@ -250,4 +250,4 @@ def _largest_safe(top: np.ndarray, safe) -> np.ndarray:
 def _norm(vectors: np.ndarray, order: float | int) -> np.ndarray:
     if np.isinf(order):
         return np.abs(vectors).sum(1)
-    return np.sqrt((vectors**2).sum(1))
+    return np.sqrt(np.einsum("ij,ij->i", vectors, vectors))

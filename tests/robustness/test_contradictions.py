@@ -24,16 +24,7 @@ from rival_attacks import (
 unshrunk = settings(phases=(Phase.explicit, Phase.generate))
 
 
-OPEN = pytest.mark.xfail(
-    reason="at exponents above 1 an attack still finds shorter steps at some points",
-    strict=False,
-)
-
-
-@pytest.mark.parametrize(
-    "effort",
-    [pytest.param(e, marks=OPEN) if e == "tight" else e for e in EFFORTS],
-)
+@pytest.mark.parametrize("effort", EFFORTS)
 @unshrunk
 @given(
     kind=st.sampled_from(KINDS),

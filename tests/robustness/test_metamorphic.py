@@ -43,16 +43,7 @@ def _stream(*words):
     return np.random.default_rng([zlib.crc32(str(word).encode()) for word in words])
 
 
-OPEN = pytest.mark.xfail(
-    reason="a flat crossing, where float64 breaks before the real margin does",
-    strict=False,
-)
-
-
-@pytest.mark.parametrize(
-    "name",
-    [pytest.param(n, marks=OPEN) if n == "two classes" else n for n in RELATIONS],
-)
+@pytest.mark.parametrize("name", RELATIONS)
 def test_radii_do_not_depend_on_how_a_network_is_written(name):
     relation, lower, upper = RELATIONS[name], [], []
 
@@ -76,7 +67,10 @@ def test_radii_do_not_depend_on_how_a_network_is_written(name):
             most = allowed(first, second, MOST, CLOSED)
             assert np.all(found.upper <= most)
             assert np.all(found.lower <= most)
-            lower.extend(found.lower)
+            # How far a search has come when its budget stops it is no length: twins
+            # that round otherwise grow other trees. MOST is asked of those, too.
+            stopped = (first.status == "gap") | (second.status == "gap")
+            lower.extend(found.lower[~stopped])
             upper.extend(found.upper)
 
     holds()
