@@ -32,6 +32,8 @@ def _radii(runs, seed: int, readout: str, inputs, labels):
         jnp.asarray(labels, jnp.int32),
         activation=ReLU(),
         effort="exact",
+        # What the law is of; a float32 witness lies a part in 1e5 further away.
+        witness_dtype="float64",
         **options,
     )
 
