@@ -5,7 +5,8 @@ points (exponent, loss, sizes) puts them into different buckets.
 """
 
 import dataclasses
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+import functools
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,10 +16,8 @@ from jaxbias.data.dataset import Dataset
 from jaxbias.dynamics.flow import GradientFlow
 from jaxbias.networks.initialization import representable_scale
 from jaxbias.results.specs import spec_to_json
+from jaxbias.sweeps.costs import dim_of, padded_widths, samples_of
 from jaxbias.sweeps.grid import MOST_RUNS, Axis, points
-
-# Measured on one core: a compilation, and the rate of the products in a solve.
-_COMPILE_SECONDS, _FLOPS_PER_SECOND, _EVALUATIONS = 1.5, 1e11, 100
 
 _MOST_BYTES = 2**38
 
@@ -48,6 +47,17 @@ class Bucket:
         """Training rows."""
         return samples_of(self.flow)
 
+    @property
+    def widest(self) -> int:
+        """Neurons of the widest run."""
+        return max(run.width for run in self.runs)
+
+    @property
+    def lanes_per_seed(self) -> int:
+        """Lanes that share their random numbers, on average, rounded up."""
+        lanes = sum(len(run.factors) for run in self.runs)
+        return -(-lanes // len({run.seed for run in self.runs}))
+
 
 @dataclasses.dataclass(frozen=True)
 class Batch:
@@ -56,19 +66,6 @@ class Batch:
     name: str
     bucket: Bucket
     runs: tuple[Run, ...]
-
-
-def samples_of(flow: GradientFlow) -> int:
-    """Training rows of a flow."""
-    if isinstance(flow.data, Dataset):
-        return flow.data.samples
-    assert flow.samples is not None
-    return flow.samples
-
-
-def dim_of(flow: GradientFlow) -> int:
-    """Input dimension of a flow."""
-    return flow.data.dim
 
 
 def identity(flow: GradientFlow) -> tuple[Hashable, ...]:
@@ -86,35 +83,6 @@ def template(flow: GradientFlow) -> GradientFlow:
     if not isinstance(data, Dataset):
         data = dataclasses.replace(data, noise=1.0)
     return dataclasses.replace(flow, network=network, data=data)
-
-
-def padded_widths(counts: Mapping[int, int], samples: int, dim: int) -> dict[int, int]:
-    """The array width at which each width runs.
-
-    Widths are grouped by the next power of two and padded to the widest of their
-    group. A group is merged into the next wider one where padding all its runs is
-    cheaper than one more compilation.
-
-    Args:
-        counts: Number of runs of each width.
-        samples: Training rows.
-        dim: Input dimension.
-    """
-    groups: dict[int, list[int]] = {}
-    for width in sorted(counts):
-        groups.setdefault((width - 1).bit_length(), []).append(width)
-    flops = 2.0 * samples * min(samples, 2 * dim) * _EVALUATIONS
-    merged: list[list[int]] = []
-    for group in groups.values():
-        if merged:
-            below = merged[-1]
-            runs = sum(counts[w] for w in below)
-            extra = runs * (group[-1] - below[-1]) * flops / _FLOPS_PER_SECOND
-            if extra <= _COMPILE_SECONDS:
-                below.extend(group)
-                continue
-        merged.append(group)
-    return {width: group[-1] for group in merged for width in group}
 
 
 def make_runs(
@@ -193,11 +161,18 @@ def make_buckets(
     runs: Sequence[tuple[GradientFlow, Run]],
     tolerances: tuple[float, ...],
     check_every: int,
+    seconds: Callable[[GradientFlow, int], float],
 ) -> list[Bucket]:
     """Runs sorted into buckets, in the order in which the buckets first occur.
 
     One run in ``check_every`` of each bucket is solved at every tolerance, the
     others at the first one only.
+
+    Args:
+        runs: Of a sweep, each with what it shares.
+        tolerances: Factors of the tolerance.
+        check_every: See above.
+        seconds: What a run of a flow costs at an array width.
     """
     shared: dict[tuple[Hashable, ...], list[tuple[GradientFlow, Run]]] = {}
     for flow, run in runs:
@@ -208,7 +183,7 @@ def make_buckets(
         counts: dict[int, int] = {}
         for _, run in members:
             counts[run.width] = counts.get(run.width, 0) + 1
-        padded = padded_widths(counts, samples_of(flow), dim_of(flow))
+        padded = padded_widths(counts, functools.partial(seconds, flow))
         for width in dict.fromkeys(padded.values()):
             own = [run for _, run in members if padded[run.width] == width]
             checked = tuple(

@@ -5,6 +5,7 @@ the same batches. A folder keeps its plan; extending one adds a part of new runs
 """
 
 import dataclasses
+import functools
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -29,6 +30,12 @@ from jaxbias.sweeps.bucket import (
     make_buckets,
     make_runs,
     point_name,
+)
+from jaxbias.sweeps.costs import (
+    evaluations,
+    run_seconds,
+    samples_of,
+    seconds_of_factor,
 )
 from jaxbias.sweeps.grid import Axis, label
 
@@ -211,9 +218,21 @@ def _batches(
             flow, here, seeds, first=len(seen), without=seen, dtype=settings.dtype
         )
         seen.update((point_name(run.values), run.seed) for _, run in runs)
-        buckets = make_buckets(runs, settings.tolerances, settings.check_every)
+        cost = functools.partial(_seconds, settings)
+        buckets = make_buckets(runs, settings.tolerances, settings.check_every, cost)
         batches += make_batches(buckets, settings.batch, len(batches))
     return batches
+
+
+def _seconds(settings: Settings, flow: GradientFlow, padded: int) -> float:
+    """What a run of a flow costs at an array width, its checks included."""
+    calls = evaluations(settings.integrator, settings.times, flow)
+    checks = sum(seconds_of_factor(f, flow) for f in settings.tolerances[1:])
+    first = seconds_of_factor(settings.tolerances[0], flow)
+    calls *= first + checks / settings.check_every
+    points = {None: 0, "samples": samples_of(flow)}
+    radii = points.get(settings.radius_at, getattr(flow.data, "clusters", 0))
+    return run_seconds(flow, padded, settings.dtype, calls, radii)
 
 
 def _part_to_json(axes: Sequence[Axis], seeds: tuple[int, ...]) -> Any:

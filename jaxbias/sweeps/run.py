@@ -274,7 +274,7 @@ def _run_batch(
 ) -> xr.Dataset:
     """Solve a batch's runs and lay them out as a table."""
     pairs = [(i, f) for i, run in enumerate(batch.runs) for f in run.factors]
-    # Coarse tolerances first: lanes of a block then take about as many steps.
+    # A fixed step makes a program of each factor, the coarse ones first.
     pairs.sort(key=lambda pair: -pair[1])
     largest = sum(len(run.factors) for run in batch.bucket.runs[: settings.batch])
     functions = tuple((name, o.function) for name, o in observables.items())
