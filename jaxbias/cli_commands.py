@@ -162,7 +162,7 @@ def _sweep(command: commands.Sweep) -> int:
     from jaxbias import studies, sweeps
     from jaxbias.results.summaries import finished
 
-    with Progress() as progress:
+    with Progress() as progress, warnings_in_one_line():
         table = sweeps.sweep(
             studies.sweep_flow(command.study),
             over,
@@ -182,6 +182,10 @@ def _sweep(command: commands.Sweep) -> int:
             f"runs: {size}, programs to compile: {attrs['buckets']}, "
             f"files: {attrs['batches']}; nothing was run"
         )
+        return 0
+    if "status" not in table:
+        # An empty shard, before others have written anything.
+        print("0 runs")
         return 0
     counted = finished(table).attrs
     print_table("medians over seeds, at the last time", *medians(table))

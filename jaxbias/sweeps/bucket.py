@@ -1,4 +1,4 @@
-"""Runs sorted into buckets: one compiled program each, cut into fixed batches.
+"""Runs sorted into buckets: one compiled program each.
 
 Width, noise, scale and seed ride inside a program; whatever else differs between two
 points (exponent, loss, sizes) puts them into different buckets.
@@ -61,11 +61,21 @@ class Bucket:
 
 @dataclasses.dataclass(frozen=True)
 class Batch:
-    """A fixed list of runs of one bucket: one file."""
+    """A fixed list of runs of one bucket: one file.
+
+    Attributes:
+        name: Of the file.
+        bucket: Of the runs.
+        runs: Seed by seed.
+        round: Which round over all points it belongs to.
+        most_lanes: Lanes of the bucket's largest batch, which share a program.
+    """
 
     name: str
     bucket: Bucket
     runs: tuple[Run, ...]
+    round: int
+    most_lanes: int
 
 
 def identity(flow: GradientFlow) -> tuple[Hashable, ...]:
@@ -162,8 +172,11 @@ def make_buckets(
     tolerances: tuple[float, ...],
     check_every: int,
     seconds: Callable[[GradientFlow, int], float],
+    sizes: Sequence[Sequence[int]] | None = None,
 ) -> list[Bucket]:
-    """Runs sorted into buckets, in the order in which the buckets first occur.
+    """Runs sorted into buckets, which come in the order in which they first occur.
+
+    Within a bucket runs go seed by seed over all its points.
 
     One run in ``check_every`` of each bucket is solved at every tolerance, the
     others at the first one only.
@@ -173,17 +186,24 @@ def make_buckets(
         tolerances: Factors of the tolerance.
         check_every: See above.
         seconds: What a run of a flow costs at an array width.
+        sizes: The array widths of the buckets of each flow, if they are settled.
     """
+    place: dict[int, int] = {}
+    for _, run in runs:
+        place.setdefault(run.seed, len(place))
     shared: dict[tuple[Hashable, ...], list[tuple[GradientFlow, Run]]] = {}
     for flow, run in runs:
         shared.setdefault(identity(flow), []).append((flow, run))
     buckets = []
-    for members in shared.values():
+    for number, members in enumerate(shared.values()):
         flow = members[0][0]
         counts: dict[int, int] = {}
         for _, run in members:
             counts[run.width] = counts.get(run.width, 0) + 1
-        padded = padded_widths(counts, functools.partial(seconds, flow))
+        if sizes is None:
+            padded = padded_widths(counts, functools.partial(seconds, flow))
+        else:
+            padded = {w: min(s for s in sizes[number] if s >= w) for w in counts}
         for width in dict.fromkeys(padded.values()):
             own = [run for _, run in members if padded[run.width] == width]
             checked = tuple(
@@ -192,17 +212,6 @@ def make_buckets(
                 )
                 for i, run in enumerate(own)
             )
-            buckets.append(Bucket(flow, width, checked))
+            by_seed = sorted(checked, key=lambda run: place[run.seed])
+            buckets.append(Bucket(flow, width, tuple(by_seed)))
     return buckets
-
-
-def make_batches(buckets: Sequence[Bucket], size: int, first: int = 0) -> list[Batch]:
-    """Each bucket's runs in equal batches of at most ``size``, numbered on."""
-    batches: list[Batch] = []
-    for bucket in buckets:
-        pieces = -(-len(bucket.runs) // size)
-        step = -(-len(bucket.runs) // pieces)
-        for start in range(0, len(bucket.runs), step):
-            name = f"batch-{first + len(batches):05d}.nc"
-            batches.append(Batch(name, bucket, bucket.runs[start : start + step]))
-    return batches

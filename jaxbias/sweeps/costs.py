@@ -43,6 +43,13 @@ def dim_of(flow: GradientFlow) -> int:
     return flow.data.dim
 
 
+def clusters_of(flow: GradientFlow) -> int:
+    """Clusters of a flow's data; 0 where a data set of one's own has no centres."""
+    if not isinstance(flow.data, Dataset):
+        return flow.data.clusters
+    return 0 if flow.data.centres is None else len(flow.data.centres)
+
+
 def padded_width(width: int) -> int:
     """The array width at which a width runs: the next of four sizes a factor of two.
 

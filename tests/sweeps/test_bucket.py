@@ -27,8 +27,9 @@ def test_width_noise_scale_and_seed_share_a_bucket(flow):
     (one,) = buckets_of(flow, over)
     assert one.padded == 64
     assert len(one.runs) == 24
-    assert [run.number for run in one.runs] == list(range(24))
-    assert one.runs[3] == bucket.Run(3, 1, (20, 0.1, 1e-5), 20, 0.1, 1e-5, (1.0,))
+    assert [run.seed for run in one.runs] == [0] * 12 + [1] * 12
+    assert [run.number for run in one.runs] == [*range(0, 24, 2), *range(1, 24, 2)]
+    assert one.runs[13] == bucket.Run(3, 1, (20, 0.1, 1e-5), 20, 0.1, 1e-5, (1.0,))
 
 
 @pytest.mark.parametrize(
@@ -98,11 +99,15 @@ def test_one_run_in_so_many_is_checked(flow):
     assert [len(run.factors) for run in one.runs] == [3, 1, 1, 3, 1, 1, 3]
 
 
-def test_batches_are_equal_pieces_of_a_bucket(flow):
-    made = bucket.make_batches(buckets_of(flow, {"samples": [8, 12]}, range(10)), 4)
-    assert [len(batch.runs) for batch in made] == [4, 4, 2, 4, 4, 2]
-    assert made[3].name == "batch-00003.nc"
-    assert len({id(batch.bucket) for batch in made[:3]}) == 1
+def test_array_widths_that_are_settled_are_kept_to(flow):
+    axes = grid.resolve_axes(flow, {"samples": [8, 12], "width": [20, 60]})
+    runs = bucket.make_runs(flow, axes, (0, 1), dtype="float64")
+    made = bucket.make_buckets(runs, (1.0,), 1, lambda *_: 0.0, [[20, 60], [100]])
+    assert [(b.samples, b.padded, len(b.runs)) for b in made] == [
+        (8, 20, 2),
+        (8, 60, 2),
+        (12, 100, 4),
+    ]
 
 
 def test_runs_of_an_earlier_part_are_left_out_and_numbers_go_on(flow):
