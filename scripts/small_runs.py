@@ -22,7 +22,7 @@ ABOUT = __doc__ or ""
 HERE = Path(__file__).resolve().parents[1]
 WIDTHS = (32, 64, 128, 256)
 NOISES = (0.05, 0.1125, 0.175, 0.2375, 0.3)
-ACCURACIES = {"final outputs": 200, "every time": 25}
+ACCURACIES = {"final outputs": 100, "every time": 25}
 # So many runs that four programs pay; once only, since it takes minutes.
 TOGETHER = {"final outputs": 800}
 

@@ -231,7 +231,10 @@ def test_a_sweep_is_planned_run_resumed_and_counted(tmp_path, capsys, monkeypatc
     words = ["sweep", "neuron_alignment", "--out", str(tmp_path / "runs")]
     words += ["--over", "width=2,3", "--seeds", "2"]
     assert cli.main([*words, "--dry-run"]) == 0
-    assert capsys.readouterr().out.startswith("runs: 4, programs to compile: 1,")
+    said = capsys.readouterr().out
+    assert said.startswith("runs: 4, programs to compile: 1,")
+    assert re.search(r"array width.*\n.*\n +4 +4 +1 ", said)
+    assert "s of one core beside compiling" in said
     assert not (tmp_path / "runs").exists()
     assert cli.main(words) == 0
     first = capsys.readouterr()

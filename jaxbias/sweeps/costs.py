@@ -7,6 +7,7 @@ that shards and machines lay out the same batches.
 
 import math
 from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 import numpy as np
 
@@ -24,6 +25,8 @@ COMPILE_SECONDS = 5.0
 BLOCK_SCORES = 16_000
 CPU_LANES, _DEVICE_LANES = 64, 4096
 _DEVICE_BYTES, _COPIES = 8 * 2**30, 20
+# What the problems of a call, and the networks it returns, may take.
+_CALL_BYTES = 64 * 2**20
 
 _FLOPS, _SCORE, _CURVED_SCORE = 1e11, 1.0e-9, 2.5e-9
 _GAUSSIAN, _RADIUS = 7e-9, 2e-3
@@ -98,6 +101,75 @@ def block_lanes(samples: int, padded: int, dtype: str, backend: str) -> int:
         return int(np.clip(round(BLOCK_SCORES / scores), 1, CPU_LANES))
     lane = scores * np.dtype(dtype).itemsize * _COPIES
     return int(np.clip(_DEVICE_BYTES // lane, 1, _DEVICE_LANES))
+
+
+class CallSize(NamedTuple):
+    """Lanes in one call of a program.
+
+    Attributes:
+        group: Drawn together, all of one seed.
+        groups: How many groups.
+        block: Vmapped in the solve.
+        blocks: How many blocks.
+    """
+
+    group: int
+    groups: int
+    block: int
+    blocks: int
+
+
+def call_size(
+    flow: GradientFlow,
+    padded: int,
+    lanes_per_seed: int,
+    lanes: int,
+    dtype: str,
+    returned: bool,
+    backend: str,
+) -> CallSize:
+    """How many lanes a call of a program takes.
+
+    Args:
+        flow: Of the program.
+        padded: Its array width.
+        lanes_per_seed: Lanes that share their random numbers.
+        lanes: Of the largest batch.
+        dtype: Precision of the arrays.
+        returned: Whether networks are returned for measurements.
+        backend: As JAX calls it.
+    """
+    samples = samples_of(flow)
+    most = max(1, _CALL_BYTES // problem_bytes(flow, padded, dtype, returned))
+    if backend == "cpu":
+        most = min(most, CPU_LANES)
+    block = min(block_lanes(samples, padded, dtype, backend), most)
+    # Idle lanes cost nothing unless networks are returned: sweeps then share a program.
+    most = most // block * block
+    lanes = min(lanes, most) if returned else most
+    # Few sizes, so that sweeps over different numbers of points share one as well.
+    group = min(2 ** (lanes_per_seed - 1).bit_length(), lanes)
+    groups = -(-lanes // group)
+    return CallSize(group, groups, block, -(-group * groups // block))
+
+
+def problem_bytes(flow: GradientFlow, padded: int, dtype: str, returned: bool) -> int:
+    """What the rows and weights of a lane take, twice if they are returned."""
+    words = (samples_of(flow) + padded) * dim_of(flow) * (2 if returned else 1)
+    return words * np.dtype(dtype).itemsize
+
+
+def call_bytes(
+    flow: GradientFlow, padded: int, size: CallSize, dtype: str, returned: bool
+) -> int:
+    """What the arrays of a call take at most, without what is observed."""
+    samples = samples_of(flow)
+    # Drawn, and put in the order in which they are solved.
+    problems = size.group * size.groups + size.block
+    held = problems * problem_bytes(flow, padded, dtype, returned)
+    rows = min(samples, 2 * dim_of(flow))
+    solved = _COPIES * rows * padded + samples * rows
+    return held + size.block * solved * np.dtype(dtype).itemsize
 
 
 def evaluations(

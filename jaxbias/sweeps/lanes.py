@@ -26,10 +26,7 @@ from jaxbias.dynamics.fixed_step import FixedStep
 from jaxbias.dynamics.flow import GradientFlow, Problem
 from jaxbias.dynamics.solve import solve
 from jaxbias.sweeps.bucket import Bucket, identity
-from jaxbias.sweeps.costs import CPU_LANES, block_lanes, dim_of
-
-# What the problems of a call, and the networks it returns, may take.
-_CALL_BYTES = 64 * 2**20
+from jaxbias.sweeps.costs import call_size
 
 Observed = tuple[tuple[str, Callable[..., Any]], ...]
 Integrator = Adaptive | FixedStep
@@ -96,20 +93,15 @@ def make_program(
     keep: str | None = None,
 ) -> Program:
     """The program of a bucket whose largest batch has this many lanes."""
-    backend = jax.default_backend()
-    samples, dim = bucket.samples, dim_of(bucket.flow)
-    words = (samples + bucket.padded) * dim * (1 if keep is None else 2)
-    most = max(1, _CALL_BYTES // (words * np.dtype(dtype).itemsize))
-    block = block_lanes(samples, bucket.padded, dtype, backend)
-    if backend == "cpu":
-        most = min(most, CPU_LANES)
-    block = min(block, most)
-    # Idle lanes cost nothing unless networks are returned: sweeps then share a program.
-    most = most // block * block
-    lanes = most if keep is None else min(lanes, most)
-    # Few sizes, so that sweeps over different numbers of points share one as well.
-    group = min(2 ** (bucket.lanes_per_seed - 1).bit_length(), lanes)
-    groups = -(-lanes // group)
+    size = call_size(
+        bucket.flow,
+        bucket.padded,
+        bucket.lanes_per_seed,
+        lanes,
+        dtype,
+        keep is not None,
+        jax.default_backend(),
+    )
     return Program(
         bucket.flow,
         identity(bucket.flow),
@@ -120,10 +112,7 @@ def make_program(
         Adaptive() if integrator is None else integrator,
         form,
         keep,
-        group,
-        groups,
-        block,
-        -(-group * groups // block),
+        *size,
     )
 
 

@@ -170,16 +170,10 @@ def make_plan(
                     "extend=True (--extend) to add the new runs, or another folder",
                 )
             parts.append(part)
-    weight = functools.partial(
-        row_bytes,
-        observables=observables,
-        times=len(settings.times),
-        dtype=settings.dtype,
-    )
     count = functools.partial(
         count_rounds,
-        seconds=functools.partial(_seconds, settings),
-        row_bytes=weight,
+        seconds=functools.partial(seconds_of, settings),
+        row_bytes=functools.partial(bytes_of, settings, observables),
         largest=settings.batch,
         shards=shards,
     )
@@ -256,7 +250,7 @@ def _batches(
         )
         seen.update((point_name(run.values), run.seed) for _, run in runs)
         settled = layouts[number].padded if number < len(layouts) else None
-        cost = functools.partial(_seconds, settings)
+        cost = functools.partial(seconds_of, settings)
         buckets = make_buckets(
             runs, settings.tolerances, settings.check_every, cost, settled
         )
@@ -277,7 +271,7 @@ def _array_widths(buckets: Sequence[Bucket]) -> tuple[tuple[int, ...], ...]:
     return tuple(map(tuple, widths.values()))
 
 
-def _seconds(settings: Settings, flow: GradientFlow, padded: int) -> float:
+def seconds_of(settings: Settings, flow: GradientFlow, padded: int) -> float:
     """What a run of a flow costs at an array width, its checks included."""
     calls = evaluations(settings.integrator, settings.times, flow)
     checks = sum(seconds_of_factor(f, flow) for f in settings.tolerances[1:])
@@ -286,6 +280,13 @@ def _seconds(settings: Settings, flow: GradientFlow, padded: int) -> float:
     points = {None: 0, "samples": samples_of(flow), "centres": clusters_of(flow)}
     radii = points[settings.radius_at]
     return run_seconds(flow, padded, settings.dtype, calls, radii)
+
+
+def bytes_of(
+    settings: Settings, observables: Sequence[Observable], bucket: Bucket
+) -> int:
+    """What a run of a bucket takes in a file before compression."""
+    return row_bytes(bucket, observables, len(settings.times), settings.dtype)
 
 
 def _part_to_json(axes: Sequence[Axis], seeds: tuple[int, ...]) -> Any:

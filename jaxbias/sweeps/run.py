@@ -34,6 +34,7 @@ from jaxbias.sweeps.assemble import (
     make_table,
 )
 from jaxbias.sweeps.bucket import Batch, identity
+from jaxbias.sweeps.forecast import forecast, refuse_too_large
 from jaxbias.sweeps.grid import parse_shard, resolve_axes, seed_list
 from jaxbias.sweeps.keys import stream_key
 from jaxbias.sweeps.lanes import (
@@ -44,7 +45,15 @@ from jaxbias.sweeps.lanes import (
     split_by_step,
 )
 from jaxbias.sweeps.layout import shard_of
-from jaxbias.sweeps.plan import RIDING, Plan, Settings, make_plan, plan_in
+from jaxbias.sweeps.plan import (
+    RIDING,
+    Plan,
+    Settings,
+    bytes_of,
+    make_plan,
+    plan_in,
+    seconds_of,
+)
 from jaxbias.sweeps.sharing import joined, to_compute
 
 Progress = Callable[[int, int, str], None]
@@ -113,7 +122,9 @@ def sweep(
             without shards keeps its batches, of which some shards may get none.
         extend: Add runs that the folder was not begun with.
         into_existing: Begin in a folder that is not empty and holds no sweep.
-        dry_run: Only plan: the table says each run's bucket, padded width and batch.
+        dry_run: Only plan: the table says each run's bucket, padded width and batch,
+            what each ``program`` will take, and in its attributes ``cpu_seconds``,
+            ``memory_bytes`` and ``file_bytes``, all about.
         progress: Called with runs done, runs in all and ``"runs"``, between segments.
 
     Returns:
@@ -125,9 +136,10 @@ def sweep(
         run's ``seed`` and point. Entries beyond a run's width are NaN.
 
     Raises:
-        InputError: An argument cannot work, or the folder holds another sweep or
-            cannot be written; batches written before stay. A call that fails before
-            its first batch is written leaves the folder as it was.
+        InputError: An argument cannot work, a run does not fit in memory, or the
+            folder holds another sweep or cannot be written; batches written before
+            stay. A call that fails before its first batch is written leaves the folder
+            as it was.
 
     Example:
         >>> import jaxbias as jb
@@ -184,9 +196,13 @@ def sweep(
         observables=tuple(observables.values()),
     )
     plan = plan_in(folder, make, into_existing)
+    returned = radius_at is not None
+    refuse_too_large(plan, dtype, returned)
     _check_draws(plan, dtype)
     if dry_run:
-        return plan.table()
+        cost = functools.partial(seconds_of, settings)
+        weight = functools.partial(bytes_of, settings, tuple(observables.values()))
+        return forecast(plan, dtype, returned, cost, weight)
     mine = shard_of(plan.batches, part, parts)
     total, done = sum(len(b.runs) for b in mine), 0
     metered: list[xr.Dataset] = []
