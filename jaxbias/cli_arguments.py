@@ -90,7 +90,7 @@ class Sweep:
     radius_at: Literal["centres", "samples"] | None = None
     """Also bound the robustness radius of each final network at these points."""
     shard: Annotated[str | None, tyro.conf.arg(metavar="I/N")] = None
-    """Run only share I of N of the batches, counted from 1."""
+    """Run only share I of N of the runs, counted from 1."""
     extend: bool = False
     """Let a finished sweep grow by further seeds or values."""
     into_existing: bool = False

@@ -162,7 +162,7 @@ def _sweep(command: commands.Sweep) -> int:
     from jaxbias import studies, sweeps
     from jaxbias.results.summaries import finished
 
-    with Progress() as progress:
+    with Progress() as progress, warnings_in_one_line():
         table = sweeps.sweep(
             studies.sweep_flow(command.study),
             over,
@@ -182,12 +182,34 @@ def _sweep(command: commands.Sweep) -> int:
             f"runs: {size}, programs to compile: {attrs['buckets']}, "
             f"files: {attrs['batches']}; nothing was run"
         )
+        print_table("programs", *forecast_rows(table))
+        print(
+            f"about {attrs['cpu_seconds']:,.0f} s of one core beside compiling, "
+            f"{attrs['memory_bytes'] / 1e6:,.0f} MB of memory a process, files of "
+            f"{attrs['file_bytes'] / 1e6:,.1f} MB"
+        )
+        return 0
+    if "status" not in table:
+        # An empty shard, before others have written anything.
+        print("0 runs")
         return 0
     counted = finished(table).attrs
     print_table("medians over seeds, at the last time", *medians(table))
     print(f"{counted['runs']} runs, {counted['unfinished']} unfinished")
     print(f"jaxbias.open({str(command.out)!r}) gives the whole table")
     return 0 if counted["unfinished"] == 0 else 1
+
+
+def forecast_rows(table: Any) -> tuple[list[str], list[list[str]]]:
+    """What each program of a plan will take, for print: columns' names and rows."""
+    names = ["width", "runs", "files", "seconds", "bytes"]
+    columns = [table[f"program_{name}"].values.tolist() for name in names]
+    rows = [
+        [f"{width:g}", f"{runs:g}", f"{files:g}", f"{seconds:.3g}", f"{size / 1e6:.3g}"]
+        for width, runs, files, seconds, size in zip(*columns, strict=True)
+    ]
+    shown = ["array width", "runs", "files", "CPU seconds", "MB"]
+    return shown, rows
 
 
 def medians(table: Any) -> tuple[list[str], list[list[str]]]:

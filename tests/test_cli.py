@@ -231,7 +231,10 @@ def test_a_sweep_is_planned_run_resumed_and_counted(tmp_path, capsys, monkeypatc
     words = ["sweep", "neuron_alignment", "--out", str(tmp_path / "runs")]
     words += ["--over", "width=2,3", "--seeds", "2"]
     assert cli.main([*words, "--dry-run"]) == 0
-    assert capsys.readouterr().out.startswith("runs: 4, programs to compile: 1,")
+    said = capsys.readouterr().out
+    assert said.startswith("runs: 4, programs to compile: 1,")
+    assert re.search(r"array width.*\n.*\n +4 +4 +1 ", said)
+    assert "s of one core beside compiling" in said
     assert not (tmp_path / "runs").exists()
     assert cli.main(words) == 0
     first = capsys.readouterr()
@@ -245,6 +248,16 @@ def test_a_sweep_is_planned_run_resumed_and_counted(tmp_path, capsys, monkeypatc
     assert file.stat().st_mtime_ns == written
     assert cli.main(["status", str(tmp_path / "runs")]) == 0
     assert capsys.readouterr().out.startswith("1 of 1 batches are written\n4 runs, 0")
+
+
+@pytest.mark.filterwarnings("default")
+def test_a_shard_without_runs_says_so(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(cli_commands, "start_jax", lambda: None)
+    words = ["sweep", "neuron_alignment", "--out", str(tmp_path / "runs")]
+    assert cli.main([*words, "--seeds", "2", "--shard", "3/3"]) == 0
+    said = capsys.readouterr()
+    assert said.out == "0 runs\n"
+    assert "jaxbias: shard 3/3 has no runs: the sweep has 2 batches" in said.err
 
 
 def test_radii_in_a_sweep_are_shown_at_their_weakest_point():

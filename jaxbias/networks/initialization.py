@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Real
+from jaxtyping import Array, Float, Int, Real
 
 from jaxbias._checks import InputError, at_least, is_concrete, nonnegative, one_of
 from jaxbias.networks.weights import row_norms
@@ -20,11 +20,13 @@ class Gaussians(NamedTuple):
         rows: for the hidden weights.
         votes: for the sign of the readout, or its direction over the classes.
         tickets: for the choice of a centre; None where nothing is nudged.
+        width: neurons of the network; rows beyond are padding.
     """
 
     rows: Float[Array, "neuron feature"]
     votes: Float[Array, " neuron"] | Float[Array, "neuron class"]
     tickets: Float[Array, "neuron cluster"] | None
+    width: int | Int[Array, ""]
 
 
 class Initialization(abc.ABC):
@@ -137,12 +139,12 @@ class TorchUniform(Initialization):
 
     def hidden(self, gauss, scale, centres, centre_labels):
         """Uniform entries of variance 2/width."""
-        bound = jnp.sqrt(jnp.asarray(6.0 / gauss.rows.shape[0], gauss.rows.dtype))
+        bound = jnp.sqrt(jnp.asarray(6.0 / gauss.width).astype(gauss.rows.dtype))
         return _uniform(gauss.rows) * bound * jnp.asarray(scale).astype(bound.dtype)
 
     def output(self, gauss, scale, hidden):
         """Uniform entries of variance 1/(3 width)."""
-        bound = jnp.sqrt(jnp.asarray(1.0 / gauss.rows.shape[0], hidden.dtype))
+        bound = jnp.sqrt(jnp.asarray(1.0 / gauss.width).astype(hidden.dtype))
         return _uniform(gauss.votes) * bound * jnp.asarray(scale).astype(bound.dtype)
 
 
@@ -157,7 +159,7 @@ def torch_uniform(scale: float | int = 1.0) -> TorchUniform:
     Their hidden weights are ``kaiming_uniform_`` of a tensor of shape (dim, width),
     whose ``fan_in`` PyTorch takes to be the *width*: entries are
     $U(-\sqrt{6/h}, \sqrt{6/h})$. The readout is ``Linear``'s default,
-    $U(-1/\sqrt{h}, 1/\sqrt{h})$; its bias starts at 0 here. Padding counts as width.
+    $U(-1/\sqrt{h}, 1/\sqrt{h})$; its bias starts at 0 here.
 
     Args:
         scale: multiplies both layers.

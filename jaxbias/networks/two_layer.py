@@ -207,7 +207,7 @@ class TwoLayer:
         scale = self.init.scale if scale is None else scale
         positive_scale("scale", scale)
         representable_scale(scale, dtype)
-        gauss = self._gaussians(key, padded, dim, centres, dtype)
+        gauss = self._gaussians(key, width, padded, dim, centres, dtype)
         hidden = self.init.hidden(gauss, scale, centres, centre_labels)
         if self.output == "frozen":
             output = _votes(gauss.votes) / jnp.asarray(width).astype(dtype)
@@ -240,7 +240,13 @@ class TwoLayer:
         return size * jax.nn.one_hot(group, self.classes, dtype=dtype)
 
     def _gaussians(
-        self, key: Array, padded: int, dim: int, centres: Array | None, dtype: Any
+        self,
+        key: Array,
+        width: int | Array,
+        padded: int,
+        dim: int,
+        centres: Array | None,
+        dtype: Any,
     ) -> Gaussians:
         """One draw a neuron: compiling a random draw costs more than running it."""
         columns = self.classes or 1
@@ -259,6 +265,7 @@ class TwoLayer:
             rows=gauss[:, :dim],
             votes=votes[:, 0] if self.classes is None else votes,
             tickets=gauss[:, dim + columns :] if tickets else None,
+            width=width,
         )
 
     def module(self, weights: Weights) -> TwoLayerNetwork:

@@ -119,23 +119,26 @@ def make_table(
     if settings.radius_at is not None:
         dims |= dict.fromkeys(RADII, (RUN, RADIUS_ROWS[settings.radius_at]))
     widths = np.asarray([run.width for run in batch.runs])
-    mask = np.arange(batch.bucket.padded)[None, :] < widths[:, None]
+    mask = np.arange(batch.bucket.widest)[None, :] < widths[:, None]
     columns: dict[str, Any] = {}
     for key, axes in dims.items():
+        # Rows of arrays that no run of the bucket uses are not saved.
+        used = tuple(slice(mask.shape[1] if a == NEURON else None) for a in axes[1:])
+        array = values[key][(slice(None), *used)]
         name = key.removeprefix("observable:")
         observed = key != name
         about = {"description": _DESCRIPTIONS.get(name, "")}
         if observed:
             seen = observables[name]
             about = {"description": seen.description, "units": seen.unit or "1"}
-        measured = {name: _masked(values[key][reported], axes, mask)}
+        measured = {name: _masked(array[reported], axes, mask)}
         if len(settings.tolerances) == 3:
-            error = _numerical_error(values[key], lanes, _ROUNDING[settings.dtype])
+            error = _numerical_error(array, lanes, _ROUNDING[settings.dtype])
             measured[f"{name}_numerical_error"] = _masked(error, axes, mask)
             converged = np.isfinite(measured[f"{name}_numerical_error"])
             measured[f"{name}_converged"] = converged
-        for column, array in measured.items():
-            columns[column] = (axes, array, about if column == name else {})
+        for column, entries in measured.items():
+            columns[column] = (axes, entries, about if column == name else {})
     statistics = {name: values[name][reported] for name in STATISTICS}
     statistics["inaccurate"] = inaccurate(statistics)
     statistics = {METERS.get(name, name): c for name, c in statistics.items()}

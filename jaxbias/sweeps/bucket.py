@@ -1,11 +1,12 @@
-"""Runs sorted into buckets: one compiled program each, cut into fixed batches.
+"""Runs sorted into buckets: one compiled program each.
 
 Width, noise, scale and seed ride inside a program; whatever else differs between two
 points (exponent, loss, sizes) puts them into different buckets.
 """
 
 import dataclasses
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+import functools
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,10 +16,8 @@ from jaxbias.data.dataset import Dataset
 from jaxbias.dynamics.flow import GradientFlow
 from jaxbias.networks.initialization import representable_scale
 from jaxbias.results.specs import spec_to_json
+from jaxbias.sweeps.costs import dim_of, padded_widths, samples_of
 from jaxbias.sweeps.grid import MOST_RUNS, Axis, points
-
-# Measured on one core: a compilation, and the rate of the products in a solve.
-_COMPILE_SECONDS, _FLOPS_PER_SECOND, _EVALUATIONS = 1.5, 1e11, 100
 
 _MOST_BYTES = 2**38
 
@@ -48,27 +47,35 @@ class Bucket:
         """Training rows."""
         return samples_of(self.flow)
 
+    @property
+    def widest(self) -> int:
+        """Neurons of the widest run."""
+        return max(run.width for run in self.runs)
+
+    @property
+    def lanes_per_seed(self) -> int:
+        """Lanes that share their random numbers, on average, rounded up."""
+        lanes = sum(len(run.factors) for run in self.runs)
+        return -(-lanes // len({run.seed for run in self.runs}))
+
 
 @dataclasses.dataclass(frozen=True)
 class Batch:
-    """A fixed list of runs of one bucket: one file."""
+    """A fixed list of runs of one bucket: one file.
+
+    Attributes:
+        name: Of the file.
+        bucket: Of the runs.
+        runs: Seed by seed.
+        round: Which round over all points it belongs to.
+        most_lanes: Lanes of the bucket's largest batch, which share a program.
+    """
 
     name: str
     bucket: Bucket
     runs: tuple[Run, ...]
-
-
-def samples_of(flow: GradientFlow) -> int:
-    """Training rows of a flow."""
-    if isinstance(flow.data, Dataset):
-        return flow.data.samples
-    assert flow.samples is not None
-    return flow.samples
-
-
-def dim_of(flow: GradientFlow) -> int:
-    """Input dimension of a flow."""
-    return flow.data.dim
+    round: int
+    most_lanes: int
 
 
 def identity(flow: GradientFlow) -> tuple[Hashable, ...]:
@@ -86,35 +93,6 @@ def template(flow: GradientFlow) -> GradientFlow:
     if not isinstance(data, Dataset):
         data = dataclasses.replace(data, noise=1.0)
     return dataclasses.replace(flow, network=network, data=data)
-
-
-def padded_widths(counts: Mapping[int, int], samples: int, dim: int) -> dict[int, int]:
-    """The array width at which each width runs.
-
-    Widths are grouped by the next power of two and padded to the widest of their
-    group. A group is merged into the next wider one where padding all its runs is
-    cheaper than one more compilation.
-
-    Args:
-        counts: Number of runs of each width.
-        samples: Training rows.
-        dim: Input dimension.
-    """
-    groups: dict[int, list[int]] = {}
-    for width in sorted(counts):
-        groups.setdefault((width - 1).bit_length(), []).append(width)
-    flops = 2.0 * samples * min(samples, 2 * dim) * _EVALUATIONS
-    merged: list[list[int]] = []
-    for group in groups.values():
-        if merged:
-            below = merged[-1]
-            runs = sum(counts[w] for w in below)
-            extra = runs * (group[-1] - below[-1]) * flops / _FLOPS_PER_SECOND
-            if extra <= _COMPILE_SECONDS:
-                below.extend(group)
-                continue
-        merged.append(group)
-    return {width: group[-1] for group in merged for width in group}
 
 
 def make_runs(
@@ -193,22 +171,39 @@ def make_buckets(
     runs: Sequence[tuple[GradientFlow, Run]],
     tolerances: tuple[float, ...],
     check_every: int,
+    seconds: Callable[[GradientFlow, int], float],
+    sizes: Sequence[Sequence[int]] | None = None,
 ) -> list[Bucket]:
-    """Runs sorted into buckets, in the order in which the buckets first occur.
+    """Runs sorted into buckets, which come in the order in which they first occur.
+
+    Within a bucket runs go seed by seed over all its points.
 
     One run in ``check_every`` of each bucket is solved at every tolerance, the
     others at the first one only.
+
+    Args:
+        runs: Of a sweep, each with what it shares.
+        tolerances: Factors of the tolerance.
+        check_every: See above.
+        seconds: What a run of a flow costs at an array width.
+        sizes: The array widths of the buckets of each flow, if they are settled.
     """
+    place: dict[int, int] = {}
+    for _, run in runs:
+        place.setdefault(run.seed, len(place))
     shared: dict[tuple[Hashable, ...], list[tuple[GradientFlow, Run]]] = {}
     for flow, run in runs:
         shared.setdefault(identity(flow), []).append((flow, run))
     buckets = []
-    for members in shared.values():
+    for number, members in enumerate(shared.values()):
         flow = members[0][0]
         counts: dict[int, int] = {}
         for _, run in members:
             counts[run.width] = counts.get(run.width, 0) + 1
-        padded = padded_widths(counts, samples_of(flow), dim_of(flow))
+        if sizes is None:
+            padded = padded_widths(counts, functools.partial(seconds, flow))
+        else:
+            padded = {w: min(s for s in sizes[number] if s >= w) for w in counts}
         for width in dict.fromkeys(padded.values()):
             own = [run for _, run in members if padded[run.width] == width]
             checked = tuple(
@@ -217,17 +212,6 @@ def make_buckets(
                 )
                 for i, run in enumerate(own)
             )
-            buckets.append(Bucket(flow, width, checked))
+            by_seed = sorted(checked, key=lambda run: place[run.seed])
+            buckets.append(Bucket(flow, width, tuple(by_seed)))
     return buckets
-
-
-def make_batches(buckets: Sequence[Bucket], size: int, first: int = 0) -> list[Batch]:
-    """Each bucket's runs in equal batches of at most ``size``, numbered on."""
-    batches: list[Batch] = []
-    for bucket in buckets:
-        pieces = -(-len(bucket.runs) // size)
-        step = -(-len(bucket.runs) // pieces)
-        for start in range(0, len(bucket.runs), step):
-            name = f"batch-{first + len(batches):05d}.nc"
-            batches.append(Batch(name, bucket, bucket.runs[start : start + step]))
-    return batches

@@ -3,6 +3,9 @@
 A lane is a run at one tolerance. Block size depends on the sizes of the problem
 alone, never on how many lanes there are, so a run alone, in a batch of 64 and in a
 shard goes through the same arithmetic.
+
+A call draws first and solves then. Lanes of one seed share their random numbers, which
+are drawn once for all of them; solved together are those that take about as many steps.
 """
 
 import dataclasses
@@ -22,13 +25,8 @@ from jaxbias.dynamics.adaptive import Adaptive
 from jaxbias.dynamics.fixed_step import FixedStep
 from jaxbias.dynamics.flow import GradientFlow, Problem
 from jaxbias.dynamics.solve import solve
-from jaxbias.sweeps.bucket import Bucket, dim_of, identity
-
-# Entries of the scores in one block: 8 lanes of n = h = 200 stay in the cache.
-_CACHED_ENTRIES = 8 * 200 * 200
-_CPU_LANES, _DEVICE_LANES = 64, 4096
-_DEVICE_BYTES, _COPIES = 8 * 2**30, 20
-_SEGMENT_BYTES = 256 * 2**20
+from jaxbias.sweeps.bucket import Bucket, identity
+from jaxbias.sweeps.costs import call_size
 
 Observed = tuple[tuple[str, Callable[..., Any]], ...]
 Integrator = Adaptive | FixedStep
@@ -62,6 +60,8 @@ class Program:
         integrator: Of every lane; a lane's factor multiplies its tolerance.
         form: ``auto``, ``reduced`` or ``raw``.
         keep: Rows to return with the final weights: ``centres``, ``samples``, None.
+        group: Lanes that are drawn together, all of one seed.
+        groups: Groups in a call.
         block: Lanes in a vmapped block.
         blocks: Blocks in a call.
     """
@@ -75,26 +75,10 @@ class Program:
     integrator: Integrator
     form: str
     keep: str | None
+    group: int
+    groups: int
     block: int
     blocks: int
-
-    @property
-    def lanes(self) -> int:
-        """Lanes in one call."""
-        return self.block * self.blocks
-
-
-def block_size(samples: int, padded: int, dtype: str, backend: str) -> int:
-    """Lanes that are vmapped together.
-
-    On a CPU as many as keep their scores in the cache, at most 64; elsewhere as many
-    as fit in memory, at most 4096.
-    """
-    entries = samples * padded
-    if backend == "cpu":
-        return int(np.clip(_CACHED_ENTRIES // entries, 1, _CPU_LANES))
-    lane = entries * np.dtype(dtype).itemsize * _COPIES
-    return int(np.clip(_DEVICE_BYTES // lane, 1, _DEVICE_LANES))
 
 
 def make_program(
@@ -109,13 +93,15 @@ def make_program(
     keep: str | None = None,
 ) -> Program:
     """The program of a bucket whose largest batch has this many lanes."""
-    backend = jax.default_backend()
-    block = block_size(bucket.samples, bucket.padded, dtype, backend)
-    most = max(1, _CPU_LANES // block)
-    if keep is not None:
-        rows = bucket.padded + (bucket.samples if keep == "samples" else 0)
-        returned = rows * dim_of(bucket.flow) * np.dtype(dtype).itemsize
-        most = max(1, min(most, _SEGMENT_BYTES // (block * returned)))
+    size = call_size(
+        bucket.flow,
+        bucket.padded,
+        bucket.lanes_per_seed,
+        lanes,
+        dtype,
+        keep is not None,
+        jax.default_backend(),
+    )
     return Program(
         bucket.flow,
         identity(bucket.flow),
@@ -126,8 +112,7 @@ def make_program(
         Adaptive() if integrator is None else integrator,
         form,
         keep,
-        block,
-        min(most, -(-lanes // block)),
+        *size,
     )
 
 
@@ -151,16 +136,17 @@ def split_by_step(
 
 @functools.lru_cache(maxsize=64)
 def compiled(program: Program) -> Callable[..., dict[str, Any]]:
-    """The jitted function ``(key, lanes, active) -> values`` of a program.
+    """The jitted function ``(key, lanes, drawn, order, active) -> values``.
 
-    ``lanes`` and ``active`` have the leading axes (blocks, block) and (blocks,); an
-    inactive block is skipped and returns zeros.
+    ``lanes`` have the leading axes (groups, group), ``order`` their places for each of
+    (blocks, block); ``drawn`` (groups,) and ``active`` (blocks,) say which of them
+    count. Others are skipped and return zeros.
     """
     degree = program.flow.network.activation.degree
 
     def draw(key: Array, lane: Lanes) -> Problem:
         return program.flow.problem(
-            _draws.fold_in(key, lane.seed),
+            key,
             noise=jnp.asarray(lane.noise),
             scale=jnp.asarray(lane.scale),
             width=jnp.asarray(lane.width),
@@ -191,24 +177,39 @@ def compiled(program: Program) -> Callable[..., dict[str, Any]]:
             values["row_labels"] = data.centre_labels if centres else data.labels
         return values
 
-    def block(key: Array, lanes: Lanes) -> dict[str, Any]:
-        # Random bits drawn lane by lane compile in a third of the time on a CPU, where
-        # a vmap would also fuse them into everything that reads them.
-        one = functools.partial(draw, key)
-        in_turn = jax.default_backend() == "cpu"
-        problems = lax.map(one, lanes) if in_turn else jax.vmap(one)(lanes)
-        return jax.vmap(run)(problems, jnp.asarray(lanes.factor, program.dtype))
+    def draw_group(key: Array, group: Lanes) -> Problem:
+        # The key has no lane axis, so the vmap leaves the draws outside.
+        own = _draws.fold_in(key, group.seed[0])
+        return jax.vmap(functools.partial(draw, own))(group)
+
+    def unless_idle(function: Callable[..., Any]) -> Callable[..., Any]:
+        def called(arguments: tuple[Any, Array]) -> Any:
+            given, busy = arguments
+            shapes = jax.eval_shape(function, given)
+            idle = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
+            return lax.cond(busy, lambda: function(given), lambda: idle)
+
+        return called
 
     @jax.jit
-    def call(key: Array, lanes: Lanes, active: Array) -> dict[str, Any]:
-        shapes = jax.eval_shape(block, key, jax.tree.map(lambda x: x[0], lanes))
-        idle = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
+    def call(
+        key: Array, lanes: Lanes, drawn: Array, order: Array, active: Array
+    ) -> dict[str, Any]:
+        # Random bits drawn one group at a time compile in a third of the time on a CPU,
+        # where a vmap would also fuse them into everything that reads them.
+        draws = functools.partial(draw_group, key)
+        if jax.default_backend() == "cpu":
+            problems = lax.map(unless_idle(draws), (lanes, drawn))
+        else:
+            problems = jax.vmap(draws)(lanes)
+        factors = jnp.asarray(lanes.factor, program.dtype)
+        given = (problems, factors)
+        given = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), given)
 
-        def one(arguments):
-            lanes, busy = arguments
-            return lax.cond(busy, lambda: block(key, lanes), lambda: idle)
+        def solved(places: Array) -> dict[str, Any]:
+            return jax.vmap(run)(*jax.tree.map(lambda x: x[places], given))
 
-        return lax.map(one, (lanes, active))
+        return lax.map(unless_idle(solved), (order, active))
 
     return call
 
@@ -236,22 +237,56 @@ def run_lanes(
         key: The stream's key, into which every lane folds its seed.
         lanes: Any number of lanes.
         finish: Called after each segment with its values (leading axis lane, always
-            ``program.lanes`` long) and how many of them count; returns what to keep.
+            equally long) and how many of them count; returns what to keep.
 
     Returns:
-        What ``finish`` returned, joined along the lanes.
+        What ``finish`` returned, joined along the lanes and in their order.
     """
     parts: list[dict[str, np.ndarray]] = []
-    total = len(lanes.seed)
+    places: list[np.ndarray] = []
     call = compiled(program)
-    for start in range(0, total, program.lanes):
-        count = min(program.lanes, total - start)
+    groups = _seed_groups(lanes.seed, program.group)
+    for start in range(0, len(groups), program.groups):
+        here = groups[start : start + program.groups]
+        busy = np.arange(program.groups) < len(here)
+        here = here + here[-1:] * (program.groups - len(here))
+        drawn = np.stack([np.resize(group, program.group) for group in here])
+        solved, order = _solving_order(lanes, drawn)
         # The last block is filled up with its own last lane, which costs no step.
-        index = np.minimum(start + np.arange(program.lanes), total - 1)
+        filled = np.resize(order[-1:], program.blocks * program.block)
+        filled[: len(order)] = order
         shape = (program.blocks, program.block)
-        segment = Lanes(*(column.reshape(shape) for column in lanes.take(index)))
-        active = np.arange(program.blocks) * program.block < count
-        values = call(key, segment, active)
+        active = np.arange(program.blocks) * program.block < len(order)
+        values = call(key, lanes.take(drawn), busy, filled.reshape(shape), active)
         values = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), values)
-        parts.append(finish(values, count))
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        parts.append(finish(values, len(order)))
+        places.append(solved)
+    back = np.argsort(np.concatenate(places))
+    return {n: np.concatenate([part[n] for part in parts])[back] for n in parts[0]}
+
+
+def _seed_groups(seeds: np.ndarray, size: int) -> list[np.ndarray]:
+    """Places of lanes of the same seed, at most so many together, as they come."""
+    by_seed: dict[int, list[int]] = {}
+    for place, seed in enumerate(seeds.tolist()):
+        by_seed.setdefault(seed, []).append(place)
+    return [
+        np.asarray(own[i : i + size])
+        for own in by_seed.values()
+        for i in range(0, len(own), size)
+    ]
+
+
+def _solving_order(lanes: Lanes, drawn: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The lanes of a call in the order in which they are solved.
+
+    A vmapped loop takes the steps of its slowest lane, so next to each other are lanes
+    of like tolerance and like point.
+
+    Returns:
+        Their places among all lanes, and among those drawn.
+    """
+    places, order = np.unique(drawn, return_index=True)
+    own = lanes.take(places)
+    ranked = np.lexsort((own.width, own.noise, own.scale, -own.factor))
+    return places[ranked], order[ranked]

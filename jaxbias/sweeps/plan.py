@@ -5,6 +5,7 @@ the same batches. A folder keeps its plan; extending one adds a part of new runs
 """
 
 import dataclasses
+import functools
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -19,19 +20,31 @@ from jaxbias.data.dataset import Dataset
 from jaxbias.dynamics.adaptive import Adaptive
 from jaxbias.dynamics.fixed_step import FixedStep
 from jaxbias.dynamics.flow import GradientFlow
+from jaxbias.observables import Observable
 from jaxbias.results.provenance import GENERATOR, same_generator
 from jaxbias.results.specs import spec_from_json, spec_hash, spec_to_json
 from jaxbias.results.store import read_manifest
 from jaxbias.sweeps.bucket import (
     Batch,
+    Bucket,
     Run,
-    make_batches,
+    identity,
     make_buckets,
     make_runs,
     point_name,
 )
+from jaxbias.sweeps.costs import (
+    clusters_of,
+    evaluations,
+    run_seconds,
+    samples_of,
+    seconds_of_factor,
+)
 from jaxbias.sweeps.grid import Axis, label
+from jaxbias.sweeps.layout import Layout, count_rounds, make_batches, row_bytes
 
+# Of the manifest: 2 names the cut into batches, 1 left it to the version that read it.
+SCHEMA = 2
 RIDING = ("width", "noise", "scale")
 
 
@@ -49,7 +62,7 @@ class Settings:
     tolerances: tuple[float, ...]
     check_every: int
     root: str
-    batch: int
+    batch: int | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,7 +122,10 @@ def make_plan(
     settings: Settings,
     out: Path | None = None,
     found: dict[str, Any] | None = None,
+    *,
     extend: bool = False,
+    shards: int = 1,
+    observables: Sequence[Observable] = (),
 ) -> Plan:
     """The plan of a call, joined to the one its folder already has.
 
@@ -121,10 +137,13 @@ def make_plan(
         out: The folder, for messages.
         found: The plan it has, from ``read_manifest``.
         extend: Whether runs may be added to that.
+        shards: Among how many calls the runs are split.
+        observables: What is saved, which tells the size of files.
 
     Raises:
-        InputError: The folder holds another sweep, numbers of another generator, or
-            other runs of this sweep and ``extend`` is false.
+        InputError: The folder holds another sweep, numbers of another generator,
+            batches of another schema, or other runs of this sweep and ``extend`` is
+            false.
     """
     spec = {
         "flow": flow,
@@ -134,12 +153,15 @@ def make_plan(
     }
     text, digest = spec_to_json(spec), spec_hash(spec)
     part = _part_to_json(axes, seeds)
-    parts = [part]
+    parts, layouts = [part], []
     if found is not None:
+        if found.get("schema_version") != SCHEMA:
+            raise _other_schema(out, found.get("schema_version", 1))
         if found["spec_hash"] != digest:
             raise _other_sweep(out, found, text)
         same_generator(found.get("generator"), f"folder {str(out)!r}")
         parts = list(found["parts"])
+        layouts = [Layout.from_json(form) for form in found["layouts"]]
         if part not in parts:
             if not extend:
                 raise InputError(
@@ -148,12 +170,21 @@ def make_plan(
                     "extend=True (--extend) to add the new runs, or another folder",
                 )
             parts.append(part)
-    batches = _batches(flow, axes, parts, settings)
+    count = functools.partial(
+        count_rounds,
+        seconds=functools.partial(seconds_of, settings),
+        row_bytes=functools.partial(bytes_of, settings, observables),
+        largest=settings.batch,
+        shards=shards,
+    )
+    batches = _batches(flow, axes, parts, settings, layouts, count)
     manifest = {
+        "schema_version": SCHEMA,
         "spec": json.loads(text),
         "spec_hash": digest,
         "generator": GENERATOR,
         "parts": parts,
+        "layouts": [layout.to_json() for layout in layouts],
         "files": [batch.name for batch in batches],
     }
     has_noise = not isinstance(flow.data, Dataset)
@@ -200,20 +231,62 @@ def plan_in(
 
 
 def _batches(
-    flow: GradientFlow, axes: Sequence[Axis], parts: Sequence[Any], settings: Settings
+    flow: GradientFlow,
+    axes: Sequence[Axis],
+    parts: Sequence[Any],
+    settings: Settings,
+    layouts: list[Layout],
+    count: Callable[[Sequence[Bucket]], int],
 ) -> list[Batch]:
+    """The batches of all parts; parts without a layout get one, added to the list."""
     batches: list[Batch] = []
     seen: set[tuple[str, int]] = set()
-    for part in parts:
+    first_round = 0
+    for number, part in enumerate(parts):
         over, seeds = _part_from_json(part)
         here = [dataclasses.replace(a, values=over[a.path]) for a in axes]
         runs = make_runs(
             flow, here, seeds, first=len(seen), without=seen, dtype=settings.dtype
         )
         seen.update((point_name(run.values), run.seed) for _, run in runs)
-        buckets = make_buckets(runs, settings.tolerances, settings.check_every)
-        batches += make_batches(buckets, settings.batch, len(batches))
+        settled = layouts[number].padded if number < len(layouts) else None
+        cost = functools.partial(seconds_of, settings)
+        buckets = make_buckets(
+            runs, settings.tolerances, settings.check_every, cost, settled
+        )
+        if settled is None:
+            rounds = count(buckets) if buckets else 0
+            layouts.append(Layout(_array_widths(buckets), rounds))
+        rounds = layouts[number].rounds
+        batches += make_batches(buckets, rounds, len(batches), first_round)
+        first_round += rounds
     return batches
+
+
+def _array_widths(buckets: Sequence[Bucket]) -> tuple[tuple[int, ...], ...]:
+    """Array widths of the buckets of each flow."""
+    widths: dict[Any, list[int]] = {}
+    for bucket in buckets:
+        widths.setdefault(identity(bucket.flow), []).append(bucket.padded)
+    return tuple(map(tuple, widths.values()))
+
+
+def seconds_of(settings: Settings, flow: GradientFlow, padded: int) -> float:
+    """What a run of a flow costs at an array width, its checks included."""
+    calls = evaluations(settings.integrator, settings.times, flow)
+    checks = sum(seconds_of_factor(f, flow) for f in settings.tolerances[1:])
+    first = seconds_of_factor(settings.tolerances[0], flow)
+    calls *= first + checks / settings.check_every
+    points = {None: 0, "samples": samples_of(flow), "centres": clusters_of(flow)}
+    radii = points[settings.radius_at]
+    return run_seconds(flow, padded, settings.dtype, calls, radii)
+
+
+def bytes_of(
+    settings: Settings, observables: Sequence[Observable], bucket: Bucket
+) -> int:
+    """What a run of a bucket takes in a file before compression."""
+    return row_bytes(bucket, observables, len(settings.times), settings.dtype)
 
 
 def _part_to_json(axes: Sequence[Axis], seeds: tuple[int, ...]) -> Any:
@@ -229,6 +302,15 @@ def _part_from_json(part: Any) -> tuple[Mapping[str, Any], tuple[int, ...]]:
     if isinstance(seeds, dict):
         seeds = tuple(range(seeds["first"], seeds["first"] + seeds["count"]))
     return decoded["over"], seeds
+
+
+def _other_schema(out: Path | None, found: Any) -> InputError:
+    return InputError(
+        f"folder {str(out)!r}",
+        f"its batches were cut by schema {found} of sweeps and now would be by schema "
+        f"{SCHEMA}, so the same file would hold other runs",
+        f"jaxbias.open({str(out)!r}) to read it, or another folder to go on in",
+    )
 
 
 def _other_sweep(out: Path | None, found: dict[str, Any], text: str) -> InputError:

@@ -3,6 +3,7 @@
 import functools
 import json
 import time
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ from jaxbias.sweeps.assemble import (
     make_table,
 )
 from jaxbias.sweeps.bucket import Batch, identity
+from jaxbias.sweeps.forecast import forecast, refuse_too_large
 from jaxbias.sweeps.grid import parse_shard, resolve_axes, seed_list
 from jaxbias.sweeps.keys import stream_key
 from jaxbias.sweeps.lanes import (
@@ -42,7 +44,16 @@ from jaxbias.sweeps.lanes import (
     run_lanes,
     split_by_step,
 )
-from jaxbias.sweeps.plan import RIDING, Plan, Settings, make_plan, plan_in
+from jaxbias.sweeps.layout import shard_of
+from jaxbias.sweeps.plan import (
+    RIDING,
+    Plan,
+    Settings,
+    bytes_of,
+    make_plan,
+    plan_in,
+    seconds_of,
+)
 from jaxbias.sweeps.sharing import joined, to_compute
 
 Progress = Callable[[int, int, str], None]
@@ -67,7 +78,7 @@ def sweep(
     tolerances: Sequence[float] = (1.0,),
     check_every: int = 1,
     root: str = "jaxbias",
-    batch: int = 1000,
+    batch: int | None = None,
     shard: str | tuple[int, int] | None = None,
     extend: bool = False,
     into_existing: bool = False,
@@ -88,9 +99,9 @@ def sweep(
         seeds: How many, from 0; or which.
         times: Increasing times at which to observe; the last one ends the runs. If
             not given, 40 log-spaced ones up to 500.
-        out: A folder. Each batch is written there when it is done, and the same call
-            again computes only the batches whose files are missing. Calls at the same
-            time share the work.
+        out: A folder. Batches go seed by seed over all points. Each is written there
+            when it is done, and the same call again computes only those whose files
+            are missing. Calls at the same time share the work.
         observe: Names of observables, or observables of one's own.
         radius_at: ``"centres"`` or ``"samples"``: the robustness radius of the final
             network at each centre or training row.
@@ -105,11 +116,15 @@ def sweep(
         check_every: With three tolerances, one run in this many of each bucket is
             checked; the others report the first tolerance.
         root: Names the experiment; other roots have other random numbers.
-        batch: Runs in a file, at most.
-        shard: ``"2/3"``: only the second third of the batches.
+        batch: Runs in a file, at most. If not given, about 30 seconds of work of one
+            core, as far as sizes, times and tolerance tell.
+        shard: ``"2/3"``: only the second third of the runs. A folder that was begun
+            without shards keeps its batches, of which some shards may get none.
         extend: Add runs that the folder was not begun with.
         into_existing: Begin in a folder that is not empty and holds no sweep.
-        dry_run: Only plan: the table says each run's bucket, padded width and batch.
+        dry_run: Only plan: the table says each run's bucket, padded width and batch,
+            what each ``program`` will take, and in its attributes ``cpu_seconds``,
+            ``memory_bytes`` and ``file_bytes``, all about.
         progress: Called with runs done, runs in all and ``"runs"``, between segments.
 
     Returns:
@@ -121,9 +136,10 @@ def sweep(
         run's ``seed`` and point. Entries beyond a run's width are NaN.
 
     Raises:
-        InputError: An argument cannot work, or the folder holds another sweep or
-            cannot be written; batches written before stay. A call that fails before
-            its first batch is written leaves the folder as it was.
+        InputError: An argument cannot work, a run does not fit in memory, or the
+            folder holds another sweep or cannot be written; batches written before
+            stay. A call that fails before its first batch is written leaves the folder
+            as it was.
 
     Example:
         >>> import jaxbias as jb
@@ -168,12 +184,26 @@ def sweep(
     }
     axes = resolve_axes(flow, over, taken | {"bucket", "padded", "batch"})
     listed = seed_list(seeds)
-    make = lambda found: make_plan(flow, axes, listed, settings, folder, found, extend)
+    make = lambda found: make_plan(
+        flow,
+        axes,
+        listed,
+        settings,
+        folder,
+        found,
+        extend=extend,
+        shards=parts,
+        observables=tuple(observables.values()),
+    )
     plan = plan_in(folder, make, into_existing)
+    returned = radius_at is not None
+    refuse_too_large(plan, dtype, returned)
     _check_draws(plan, dtype)
     if dry_run:
-        return plan.table()
-    mine = plan.batches[part::parts]
+        cost = functools.partial(seconds_of, settings)
+        weight = functools.partial(bytes_of, settings, tuple(observables.values()))
+        return forecast(plan, dtype, returned, cost, weight)
+    mine = shard_of(plan.batches, part, parts)
     total, done = sum(len(b.runs) for b in mine), 0
     metered: list[xr.Dataset] = []
     used = Adaptive() if integrator is None else integrator
@@ -198,15 +228,17 @@ def sweep(
             tables.append(computed(one))
             count_done(one)
         _warn(metered, used)
+        _say_if_empty(mine, part, parts, plan)
         return combine(tables) if tables else plan.table().isel({RUN: slice(0)})
     with joined(folder, make) as (plan, claims):
-        mine = plan.batches[part::parts]
+        mine = shard_of(plan.batches, part, parts)
         total = sum(len(b.runs) for b in mine)
         for one, missing in to_compute(folder, claims, plan, mine):
             if missing:
                 write(computed(one), folder / one.name)
             count_done(one)
     _warn(metered, used)
+    _say_if_empty(mine, part, parts, plan)
     if any((folder / b.name).exists() for b in plan.batches):
         return open_results(folder)
     return plan.table().isel({RUN: slice(0)})
@@ -239,11 +271,22 @@ def _warn(tables: Sequence[xr.Dataset], integrator: Adaptive | FixedStep) -> Non
     warn_if_inaccurate(meters, integrator, stacklevel=4)
 
 
+def _say_if_empty(mine: Sequence[Batch], part: int, parts: int, plan: Plan) -> None:
+    if not mine:
+        count = len(plan.batches)
+        warnings.warn(
+            f"shard {part + 1}/{parts} has no runs: the sweep has {count} "
+            f"{'batch' if count == 1 else 'batches'}, which other shards compute",
+            stacklevel=3,
+        )
+
+
 def _check(settings: Settings, flow: GradientFlow) -> None:
     one_of("dtype", settings.dtype, ("float64", "float32"))
     one_of("form", settings.form, ("auto", "reduced", "raw"))
     positive_int("check_every", settings.check_every)
-    positive_int("batch", settings.batch)
+    if settings.batch is not None:
+        positive_int("batch", settings.batch)
     factors = settings.tolerances
     falling = all(b < a for a, b in zip(factors, factors[1:], strict=False))
     if len(factors) not in (1, 3) or not falling or not min(factors) > 0:
@@ -274,9 +317,8 @@ def _run_batch(
 ) -> xr.Dataset:
     """Solve a batch's runs and lay them out as a table."""
     pairs = [(i, f) for i, run in enumerate(batch.runs) for f in run.factors]
-    # Coarse tolerances first: lanes of a block then take about as many steps.
+    # A fixed step makes a program of each factor, the coarse ones first.
     pairs.sort(key=lambda pair: -pair[1])
-    largest = sum(len(run.factors) for run in batch.bucket.runs[: settings.batch])
     functions = tuple((name, o.function) for name, o in observables.items())
     columns = {
         name: [getattr(batch.runs[i], name) for i, _ in pairs] for name in RIDING
@@ -291,7 +333,7 @@ def _run_batch(
     with jax.enable_x64(settings.dtype == "float64"):
         program = make_program(
             batch.bucket,
-            largest,
+            batch.most_lanes,
             dtype=settings.dtype,
             times=settings.times,
             observe=functions,

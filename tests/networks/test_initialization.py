@@ -170,6 +170,18 @@ def test_torch_uniform_scales_both_layers_and_refuses_a_bad_scale():
         torch_uniform(-1.0)
 
 
+def test_torch_uniform_does_not_count_padding():
+    spec = TwoLayer(30, PReLU(3), torch_uniform())
+    exact = spec.draw(jax.random.key(0), 50, dtype="float64")
+    traced = jax.jit(
+        lambda width: spec.draw(
+            jax.random.key(0), 50, width=width, padded=48, dtype="float64"
+        )
+    )(30)
+    np.testing.assert_allclose(traced.hidden[:30], exact.hidden, rtol=1e-15)
+    np.testing.assert_allclose(traced.output[:30], exact.output, rtol=1e-15)
+
+
 def test_torch_uniform_is_what_torch_draws():
     torch = pytest.importorskip("torch")
     torch.manual_seed(0)

@@ -1,4 +1,5 @@
 import dataclasses
+import functools
 
 import jax.numpy as jnp
 import numpy as np
@@ -6,16 +7,19 @@ import pytest
 
 from jaxbias._checks import InputError
 from jaxbias.data.dataset import Dataset
+from jaxbias.dynamics.adaptive import Adaptive
+from jaxbias.dynamics.fixed_step import FixedStep
 from jaxbias.dynamics.flow import GradientFlow
 from jaxbias.networks import PReLU, TwoLayer
-from jaxbias.sweeps import bucket, grid
-from jaxbias.sweeps.lanes import block_size
+from jaxbias.sweeps import bucket, costs, grid
 
 
 def buckets_of(flow, over, seeds=(0, 1), tolerances=(1.0,), every=1, dtype="float64"):
     axes = grid.resolve_axes(flow, over)
     runs = bucket.make_runs(flow, axes, seeds, dtype=dtype)
-    return bucket.make_buckets(runs, tolerances, every)
+    return bucket.make_buckets(
+        runs, tolerances, every, lambda flow, padded: 1e-5 * padded
+    )
 
 
 def test_width_noise_scale_and_seed_share_a_bucket(flow):
@@ -23,8 +27,9 @@ def test_width_noise_scale_and_seed_share_a_bucket(flow):
     (one,) = buckets_of(flow, over)
     assert one.padded == 64
     assert len(one.runs) == 24
-    assert [run.number for run in one.runs] == list(range(24))
-    assert one.runs[3] == bucket.Run(3, 1, (20, 0.1, 1e-5), 20, 0.1, 1e-5, (1.0,))
+    assert [run.seed for run in one.runs] == [0] * 12 + [1] * 12
+    assert [run.number for run in one.runs] == [*range(0, 24, 2), *range(1, 24, 2)]
+    assert one.runs[13] == bucket.Run(3, 1, (20, 0.1, 1e-5), 20, 0.1, 1e-5, (1.0,))
 
 
 @pytest.mark.parametrize(
@@ -49,13 +54,43 @@ def test_an_init_axis_carries_its_scale_in_the_lanes(flow):
     assert [run.scale for run in one.runs] == [1e-3, 0.5]
 
 
+def test_padded_widths_are_four_a_factor_of_two():
+    sizes = [16, 20, 24, 28, 32, 40, 48, 56, 64, 80, 96, 112, 128]
+    assert sorted({costs.padded_width(w) for w in range(13, 129)}) == sizes
+    assert [costs.padded_width(w) for w in (1, 4, 5, 200, 500, 1000)] == [
+        *(4, 4, 8),
+        *(224, 512, 1024),
+    ]
+    for width in range(17, 3000):
+        assert 0 <= costs.padded_width(width) - width < width / 4
+
+
 def test_widths_merge_where_padding_is_cheaper_than_compiling():
+    def padded(counts, a_neuron):
+        return costs.padded_widths(counts, lambda width: a_neuron * width)
+
     few = dict.fromkeys(range(20, 65), 1)
-    assert set(bucket.padded_widths(few, 20, 100).values()) == {64}
+    assert set(padded(few, 1e-4).values()) == {64}
     many = {20: 10_000, 30: 10_000, 64: 10_000, 500: 10_000}
-    padded = bucket.padded_widths(many, 200, 1000)
-    assert padded == {20: 30, 30: 30, 64: 64, 500: 500}
-    assert bucket.padded_widths({1: 1}, 8, 8) == {1: 1}
+    assert padded(many, 1e-4) == {20: 20, 30: 32, 64: 64, 500: 512}
+    # 5 seconds are a compilation: 100 runs of 12 neurons more are not, of 480 are.
+    some = {20: 100, 30: 100, 500: 100}
+    assert padded(some, 1e-3) == {20: 32, 30: 32, 500: 512}
+
+
+def test_what_a_run_costs_grows_with_what_it_does(flow, cubic):
+    cost = functools.partial(costs.run_seconds, dtype="float32", evaluations=800.0)
+    wide, narrow = cost(flow, 256), cost(flow, 32)
+    assert 4 < wide / narrow <= 8
+    assert cost(flow, 32, dtype="float64") > narrow
+    assert cost(flow, 32, radii=10) > narrow + 0.01
+    times = (10.0, 200.0)
+    usual = costs.evaluations(None, times, flow)
+    assert costs.evaluations(Adaptive(accuracy="final outputs"), times, flow) < usual
+    assert costs.evaluations(Adaptive(rtol=1e-6), times, flow) > usual
+    assert costs.evaluations(Adaptive(max_steps=10), times, flow) == 30
+    assert costs.evaluations(FixedStep("euler", 0.5), times, flow) == 800
+    assert costs.evaluations(None, times, cubic) < usual
 
 
 def test_one_run_in_so_many_is_checked(flow):
@@ -64,11 +99,15 @@ def test_one_run_in_so_many_is_checked(flow):
     assert [len(run.factors) for run in one.runs] == [3, 1, 1, 3, 1, 1, 3]
 
 
-def test_batches_are_equal_pieces_of_a_bucket(flow):
-    made = bucket.make_batches(buckets_of(flow, {"samples": [8, 12]}, range(10)), 4)
-    assert [len(batch.runs) for batch in made] == [4, 4, 2, 4, 4, 2]
-    assert made[3].name == "batch-00003.nc"
-    assert len({id(batch.bucket) for batch in made[:3]}) == 1
+def test_array_widths_that_are_settled_are_kept_to(flow):
+    axes = grid.resolve_axes(flow, {"samples": [8, 12], "width": [20, 60]})
+    runs = bucket.make_runs(flow, axes, (0, 1), dtype="float64")
+    made = bucket.make_buckets(runs, (1.0,), 1, lambda *_: 0.0, [[20, 60], [100]])
+    assert [(b.samples, b.padded, len(b.runs)) for b in made] == [
+        (8, 20, 2),
+        (8, 60, 2),
+        (12, 100, 4),
+    ]
 
 
 def test_runs_of_an_earlier_part_are_left_out_and_numbers_go_on(flow):
@@ -102,7 +141,7 @@ def test_a_data_set_of_ones_own(flow):
 
 
 def test_blocks_depend_on_sizes_only():
-    assert block_size(200, 200, "float32", "cpu") == 8
-    assert block_size(1000, 500, "float32", "cpu") == 1
-    assert block_size(8, 64, "float64", "cpu") == 64
-    assert block_size(200, 200, "float32", "gpu") > 1000
+    assert costs.block_lanes(60, 32, "float32", "cpu") == 8
+    assert costs.block_lanes(200, 200, "float32", "cpu") == 1
+    assert costs.block_lanes(8, 16, "float64", "cpu") == 64
+    assert costs.block_lanes(200, 200, "float32", "gpu") > 1000

@@ -19,7 +19,7 @@ from jaxbias.dynamics.solve import solve
 from jaxbias.networks import TwoLayer
 from jaxbias.observables import resolve
 from jaxbias.robustness.bounds import radius
-from jaxbias.sweeps import lanes, run, run_key, sweep
+from jaxbias.sweeps import costs, lanes, run, run_key, sweep
 
 TIMES = (5.0, 20.0)
 OBSERVE = ("loss", "contributions")
@@ -78,11 +78,36 @@ def test_widths_in_one_program_equal_separate_runs(flow, cubic, monkeypatch):
     lanes.compiled.cache_clear()
     for number, each in enumerate((flow, cubic), 1):
         table = small(each, {"width": [20, 37, 64], "noise": [0.05, 0.2]}, 3)
-        small(each, {"width": [30, 64], "scale": [1e-3, 1e-2]}, [5])
+        over = {"width": [30, 64], "scale": [1e-3, 1e-2], "noise": [0.1, 0.3]}
+        small(each, over, [5])
         # Once for the shapes and once for the program, whatever rides in the lanes.
         assert traces == [64] * 2 * number
         for place in (0, 17):
             check_against_a_run_alone(each, table.isel(run=place))
+
+
+def test_each_bucket_is_traced_once_and_changes_no_number(flow, monkeypatch):
+    over = {"width": [20, 40, 64], "noise": [0.05, 0.2]}
+    together = small(flow, over, 3)
+    traces = []
+
+    def traced(problem, *arguments):
+        traces.append(problem.initial.mask.shape[-1])
+        return solve(problem, *arguments)
+
+    monkeypatch.setattr(lanes, "solve", traced)
+    monkeypatch.setattr(costs, "COMPILE_SECONDS", 0.0)
+    apart = small(flow, over, 3, batch=2)
+    assert traces == [20, 20, 40, 40, 64, 64]
+    assert apart.sizes["neuron"] == together.sizes["neuron"] == 64
+    for name in OBSERVE:
+        np.testing.assert_allclose(
+            apart[name].values, together[name].values, rtol=1e-10, atol=1e-18
+        )
+
+
+def test_arrays_are_saved_as_wide_as_the_widest_network(flow):
+    assert small(flow, {"width": [5, 9]}, 1).sizes["neuron"] == 9
 
 
 def test_a_seed_has_the_same_numbers_alone_in_a_batch_and_in_a_shard(flow):
@@ -111,8 +136,8 @@ def test_common_random_numbers_and_roots(flow):
 
 def test_blocks_and_segments_change_nothing(flow, monkeypatch):
     expected = small(flow, {"width": [20, 64]}, 5)
-    monkeypatch.setattr(lanes, "_CPU_LANES", 4)
-    monkeypatch.setattr(lanes, "_CACHED_ENTRIES", 2 * 8 * 64)
+    monkeypatch.setattr(lanes, "CPU_LANES", 4)
+    monkeypatch.setattr(costs, "BLOCK_SCORES", 2 * 8 * 64)
     seen = []
     table = small(
         flow, {"width": [20, 64]}, 5, progress=lambda *state: seen.append(state)
@@ -221,7 +246,8 @@ def test_a_dry_run_plans_and_computes_nothing(flow, tmp_path, solved):
     assert not (tmp_path / "no").exists()
     assert solved == []
     assert table.attrs["buckets"] == 2
-    assert table.batch.values.tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 3]
+    # Seeds 0 and half of seed 1 at every point, then the rest.
+    assert table.batch.values.tolist() == [0, 0, 2, 0, 2, 2, 1, 1, 3, 1, 3, 3]
     assert set(table.padded.values) == {64}
 
 
