@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxbias._checks import InputError
+from jaxbias._paths import exists, shown
 from jaxbias.cli_csv import read_table
 from jaxbias.cli_points import is_zip, only_arrays
 
@@ -18,7 +19,7 @@ def box_of(words: tuple[str, ...] | None) -> tuple[Any, Any] | None:
     """
     if words is None:
         return None
-    given = f"--box {' '.join(words)}"
+    given = f"--box {' '.join(map(shown, words))}"
     if len(words) == 2:
         try:
             low, high = (float(word) for word in words)
@@ -29,7 +30,7 @@ def box_of(words: tuple[str, ...] | None) -> tuple[Any, Any] | None:
     if len(words) != 1:
         raise InputError(given, "it takes two numbers or one file", _BOX)
     path = Path(words[0])
-    if not path.is_file():
+    if not exists(path, given) or path.is_dir():
         why = "one word is a file, and there is no such file"
         raise InputError(given, why, _BOX)
     return _box_from(path, given)

@@ -11,6 +11,7 @@ from typing import Any
 from jaxbias import cli_arguments as commands
 from jaxbias._checks import InputError, positive_int
 from jaxbias._format import brief
+from jaxbias._paths import destination, exists, shown
 from jaxbias.cli_list import index, known, show, study_names
 from jaxbias.cli_output import (
     Progress,
@@ -42,14 +43,14 @@ def start_jax() -> None:
 def writable(folder: Path) -> None:
     """Refuse a folder in which no file can be made, before an hour is spent on it."""
     nearest = folder
-    while not nearest.exists() and nearest != nearest.parent:
+    while not exists(nearest, f"--out {shown(folder)}") and nearest != nearest.parent:
         nearest = nearest.parent
     try:
         with tempfile.TemporaryFile(dir=nearest):
             pass
     except OSError as error:
         raise InputError(
-            f"--out {folder}",
+            f"--out {shown(folder)}",
             f"no file can be written there ({error.strerror})",
             "--out with a folder of your own",
         ) from error
@@ -225,7 +226,7 @@ def _radius(command: commands.Radius) -> int:
 
     cli_radius.check(command)
     if command.out is not None:
-        writable(command.out.parent)
+        writable(destination(command.out).parent)
     start_jax()
     return cli_radius.report(command)
 

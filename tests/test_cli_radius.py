@@ -388,7 +388,7 @@ def test_a_centred_network_keeps_to_a_box_of_pixels(places, capsys):
         ("@one.npz @one-data.npz R --box 0 0.1", "outside the box"),
         ("@one.npz @one-data.npz R --limit 0", "--limit=1"),
         ("@one.npz @one-data.npz R --out @folder", "it is a folder"),
-        ("@one.npz @one-data.npz R --out @one.csv/x.npz", "--out with a folder"),
+        ("@one.npz @one-data.npz R --out @one.csv/x.npz", "Not a directory"),
     ],
 )
 def test_what_cannot_work_gets_one_line_that_helps(words, helps, places, capsys):
