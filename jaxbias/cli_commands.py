@@ -153,7 +153,7 @@ def _verify(command: commands.Verify) -> int:
 def _sweep(command: commands.Sweep) -> int:
     known("study", command.study, study_names())
     positive_int("--seeds", command.seeds)
-    from jaxbias.sweeps.grid import parse_over, parse_shard
+    from jaxbias.sweeps.grid import no_decimal_commas, parse_over, parse_shard
 
     over = parse_over(command.over)
     parse_shard(command.shard)
@@ -163,9 +163,11 @@ def _sweep(command: commands.Sweep) -> int:
     from jaxbias import studies, sweeps
     from jaxbias.results.summaries import finished
 
-    with Progress() as progress:
+    flow = studies.sweep_flow(command.study)
+    no_decimal_commas(flow, command.over)
+    with Progress() as progress, warnings_in_one_line():
         table = sweeps.sweep(
-            studies.sweep_flow(command.study),
+            flow,
             over,
             seeds=command.seeds,
             out=command.out,

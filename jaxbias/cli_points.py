@@ -47,6 +47,12 @@ def points(
         )
     else:
         rows, labels = read_table(path, source).split(label)
+    if rows.ndim < 2:
+        raise InputError(
+            f"{source} with inputs of shape {rows.shape}",
+            "every point is a row of inputs, also where there is only one",
+            "inputs of shape (points, features) and labels of shape (points,)",
+        )
     for name, array in (("inputs", rows), ("labels", labels)):
         if array.dtype.kind not in "biuf" or not array.ndim:
             raise InputError(

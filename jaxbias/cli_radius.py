@@ -11,7 +11,7 @@ from jaxbias._format import brief
 from jaxbias._paths import destination, exists, readable, same, shown
 from jaxbias.cli_arguments import Radius
 from jaxbias.cli_box import box_of
-from jaxbias.cli_output import print_json, print_table
+from jaxbias.cli_output import print_json, print_table, warnings_in_one_line
 from jaxbias.cli_points import FILE_OF_IT, points
 
 _FIELDS = ("lower", "upper", "witness", "margin", "method", "status", "nodes")
@@ -132,17 +132,19 @@ def report(command: Radius) -> int:
     )
     inputs, labels = points(command.data, command.label, command.inputs)
     taken = slice(command.limit)
-    radius = robustness.radius(
-        network,
-        inputs[taken],
-        labels[taken],
-        order=float(command.order),
-        effort=command.effort,
-        readout=readout_of(command),
-        tie=command.tie,
-        box=box_of(command.box),
-        witness_dtype=command.witness_dtype,
-    )
+    _check_range(command, inputs[taken], network.hidden.dtype.name)
+    with warnings_in_one_line():
+        radius = robustness.radius(
+            network,
+            inputs[taken],
+            labels[taken],
+            order=float(command.order),
+            effort=command.effort,
+            readout=readout_of(command),
+            tie=command.tie,
+            box=box_of(command.box),
+            witness_dtype=command.witness_dtype,
+        )
     if command.out is not None:
         write_arrays(command.out, {name: getattr(radius, name) for name in _FIELDS})
     told = warning(radius)
@@ -162,6 +164,21 @@ def report(command: Radius) -> int:
     if command.out is not None:
         print(command.out)
     return 0
+
+
+def _check_range(command: Radius, inputs: Any, own: str) -> None:
+    """Refuse inputs that the type of the witnesses would round to infinity."""
+    import numpy as np
+
+    name = command.witness_dtype or own
+    largest = np.abs(inputs.astype(float)).max(initial=0.0)
+    if largest > np.finfo(name).max:
+        raise InputError(
+            f"DATA {shown(command.data)} with an input of size {largest:.4g}",
+            f"{name}, in which witnesses flip the network, ends at "
+            f"{np.finfo(name).max:.4g}",
+            "--witness-dtype float64, or inputs in another unit",
+        )
 
 
 def activation_of(command: Radius) -> Any:

@@ -158,7 +158,7 @@ def test_a_warning_is_one_line_on_standard_error(monkeypatch, capsys):
         assert warnings.showwarning is before
     said = capsys.readouterr()
     assert json.loads(said.out) == []
-    assert "jaxbias: seeds=3 has no effect on some\n" in said.err
+    assert "jaxbias: warning: seeds=3 has no effect on some\n" in said.err
     assert "UserWarning" not in said.err
 
 
