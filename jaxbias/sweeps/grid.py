@@ -268,6 +268,20 @@ def replace_at(spec: Any, path: str, value: Any) -> Any:
     return dataclasses.replace(spec, **{name: inner})
 
 
+def named_axes(over: Any) -> None:
+    """Refuse anything but a dictionary from names.
+
+    Raises:
+        InputError: for anything else.
+    """
+    if not isinstance(over, Mapping) or not all(isinstance(n, str) for n in over):
+        raise InputError(
+            f"over={told(over)}",
+            "axes are a dictionary from names of fields to their values",
+            "over={'width': [32, 128]}",
+        )
+
+
 def resolve_axes(
     flow: Any, over: Mapping[str, Any], taken: Iterable[str] = ()
 ) -> tuple[Axis, ...]:
@@ -283,12 +297,7 @@ def resolve_axes(
         InputError: A name fits no field or several, an axis has no values or one
             twice, or a value is of the wrong kind or refused by the flow.
     """
-    if not isinstance(over, Mapping) or not all(isinstance(n, str) for n in over):
-        raise InputError(
-            f"over={told(over)}",
-            "axes are a dictionary from names of fields to their values",
-            "over={'width': [32, 128]}",
-        )
+    named_axes(over)
     axes: list[Axis] = []
     taken = set(taken)
     for name, values in over.items():

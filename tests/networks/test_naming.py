@@ -299,7 +299,10 @@ def test_a_module_that_centres_is_held_against_its_own_outputs():
         ({"hidden": "W", "output": "a"}, "b (6,), center (4,), not named"),
         ({"hidden": "b", "output": "a"}, "hidden='b' of shape (6,)"),
         ({"hidden": "b", "output": "a"}, "Try names as in read(path, activation, hid"),
-        ({"hidden": "W", "output": "a", "hidden_bias": "center"}, "do not fit"),
+        (
+            {"hidden": "W", "output": "a", "hidden_bias": "center", "ignore": ["b"]},
+            "do not fit",
+        ),
         ({"hidden": "W"}, "which of them is the output layer is not guessed"),
         ({"transpose": True}, "which of them is the hidden layer is not guessed"),
         ({"part": "ema"}, "part='ema'"),

@@ -94,9 +94,9 @@ def test_lists_that_no_decimal_comma_makes_pass(flow, text):
 
 
 @pytest.mark.parametrize("over", ["width=8", None, [("width", [8])], {3: [8]}])
-def test_axes_are_a_dictionary(flow, over):
+def test_axes_are_a_dictionary(over):
     with pytest.raises(InputError, match="axes are a dictionary"):
-        grid.resolve_axes(flow, over)
+        grid.named_axes(over)
 
 
 def test_numbers_that_begin_with_nought_are_fine():
