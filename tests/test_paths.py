@@ -6,6 +6,7 @@ import pathlib
 import numpy as np
 import pytest
 
+import jaxbias
 from jaxbias import _files, _paths, cli, cli_commands
 from jaxbias._checks import InputError
 from jaxbias.networks import ReLU, read
@@ -138,6 +139,8 @@ def test_names_that_are_too_long_in_python(tmp_path):
     for call in (
         lambda: read(tmp_path / LONG, ReLU()),
         lambda: store.open(tmp_path / LONG),
+        lambda: jaxbias.plots.draw(tmp_path / LONG),
+        lambda: jaxbias.data.mnist(folder=tmp_path / LONG),
         lambda: _files.write_arrays(tmp_path / LONG, {"a": 1}),
         lambda: _files.write_text(tmp_path / LONG, "text"),
     ):
