@@ -32,6 +32,12 @@ class AccuracyWarning(UserWarning):
     """Given where the saved values of a run may be off by more than 1 %."""
 
 
+def told(value: Any) -> str:
+    """A value for one line of text: NumPy breaks its own, and long ones end in dots."""
+    said = " ".join(repr(value).split())
+    return said if len(said) <= _MESSAGE else f"{said[:_MESSAGE]}..."
+
+
 def is_concrete(value: Any) -> bool:
     """Whether a value is known now: a number or a NumPy array, not a traced array."""
     import numpy as np
@@ -55,12 +61,34 @@ def unmasked(name: str, value: Any) -> None:
                 "the numbers behind a mask would be taken as they are",
                 f"{name}[~{name}.mask{rows}], or {name}.filled(value)",
             )
-        if getattr(part, "requires_grad", False) is True:
-            raise InputError(
-                f"{name} of type {type(part).__name__} that requires a gradient",
-                "nothing is differentiated here",
-                f"{name}.detach().cpu().numpy()",
-            )
+        _no_gradient(name, part)
+
+
+def _no_gradient(name: str, value: Any) -> None:
+    if getattr(value, "requires_grad", False) is True:
+        raise InputError(
+            f"{name} of type {type(value).__name__} that requires a gradient",
+            "nothing is differentiated here",
+            _as_numpy(name, value),
+        )
+
+
+def _as_numpy(name: str, value: Any) -> str:
+    """The call that makes an array of numbers of what NumPy cannot take as it is."""
+    import numpy as np
+
+    if hasattr(value, "toarray"):
+        return f"{name}.toarray()"
+    if hasattr(value, "select_dtypes"):
+        return f"{name}.select_dtypes('number').to_numpy(), its columns of numbers"
+    array = hasattr(value, "__array__") and not isinstance(value, np.ndarray)
+    if array or getattr(value, "requires_grad", False) is True:
+        dense = "sparse" in str(getattr(value, "layout", ""))
+        # NumPy has no bfloat16 of its own.
+        short = "bfloat16" in str(getattr(value, "dtype", ""))
+        call = f"{name}.detach().cpu()" + ".to_dense()" * dense + ".float()" * short
+        return f"{call}.numpy()"
+    return f"{name} as an array of numbers"
 
 
 def plain_array(name: str, value: Any, dtype: Any = None) -> Any:
@@ -69,38 +97,53 @@ def plain_array(name: str, value: Any, dtype: Any = None) -> Any:
     Raises:
         InputError: for masked entries, which would count as numbers, tensors that
             record gradients or lie on another device, rows of several lengths, and
-            words where a type is asked for.
+            words or complex numbers where a type is asked for.
     """
     import numpy as np
 
     unmasked(name, value)
+    if dtype is not None and "complex" in str(getattr(value, "dtype", "")):
+        raise InputError(
+            f"{name} of complex numbers",
+            "their imaginary parts would be dropped",
+            f"{name}.real, if that is meant",
+        )
     try:
         return np.asarray(value, dtype)
     except (TypeError, ValueError, RuntimeError) as error:
         # What JAX says of its traced arrays is for whoever wrote the function.
         if type(value).__module__.startswith("jax"):
             raise
-        if isinstance(value, list | tuple | np.ndarray):
-            fix = f"{name} as an array of numbers"
-        else:
-            fix = f"{name}.detach().cpu().numpy()"
-        why = f"it is no array of numbers ({reason(error)})"
-        raise InputError(f"{name} of type {type(value).__name__}", why, fix) from error
+        raise InputError(
+            f"{name} of type {type(value).__name__}",
+            f"it is no array of numbers ({reason(error)})",
+            _as_numpy(name, value),
+        ) from error
 
 
 def positive_int(name: str, value: Any) -> None:
     """Refuse anything but an integer of at least 1, and one beyond 32 bits."""
-    whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
-    if is_concrete(value) and not (whole and int(value) >= 1):
+    if _perhaps_traced(value):
+        return
+    integer = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    number: Any = value if isinstance(value, numbers.Real) else math.nan
+    if number > _MOST:
         raise InputError(
-            f"{name}={value!r}",
-            "it counts things, so it must be at least 1",
-            f"{name}=1",
+            f"{name}={told(value)}", f"counts go up to {_MOST:,}", f"{name}=1000"
         )
-    if is_concrete(value) and int(value) > _MOST:
+    if not (integer and number >= 1):
+        pointed = isinstance(value, float) and value.is_integer() and bool(number >= 1)
         raise InputError(
-            f"{name}={value!r}", f"counts go up to {_MOST:,}", f"{name}=1000"
+            f"{name}={told(value)}",
+            "it counts things, so it must be a whole number"
+            f"{' without a point' * pointed}, at least 1",
+            f"{name}={int(number) if pointed else 1}",
         )
+
+
+def _perhaps_traced(value: Any) -> bool:
+    """Whether it is one of JAX's own arrays, which may have no value yet."""
+    return not is_concrete(value) and type(value).__module__.startswith("jax")
 
 
 def nonnegative(name: str, value: Any) -> None:
@@ -108,13 +151,30 @@ def nonnegative(name: str, value: Any) -> None:
     at_least(name, value, 0.0)
 
 
-def at_least(name: str, value: Any, bound: float, why: str | None = None) -> None:
-    """Refuse a number below ``bound``, infinite or undefined."""
-    if not is_concrete(value):
+def at_least(
+    name: str,
+    value: Any,
+    bound: float,
+    why: str | None = None,
+    fix: float | None = None,
+) -> None:
+    """Refuse what is no number, and one below ``bound``, infinite or undefined.
+
+    Args:
+        name: how messages call it.
+        value: traced arrays of JAX pass.
+        bound: the least value.
+        why: why that is the least one.
+        fix: a value that would do, where the bound itself would not.
+    """
+    if _perhaps_traced(value):
         return
-    if not (_finite(value) and float(value) >= bound):
+    _no_gradient(name, value)
+    truth = type(value).__name__ in ("bool", "bool_")
+    if truth or not (_finite(value) and float(value) >= bound):
         reason = why or f"it must be a finite number of at least {bound:g}"
-        raise InputError(f"{name}={value!r}", reason, f"{name}={bound:g}")
+        works = bound if fix is None else fix
+        raise InputError(f"{name}={told(value)}", reason, f"{name}={works:g}")
 
 
 def _finite(value: Any) -> bool:
@@ -148,7 +208,7 @@ def one_of(name: str, value: Any, options: Iterable[str]) -> None:
         return
     close = difflib.get_close_matches(str(value), options, n=3)
     raise InputError(
-        f"{name}={value!r}",
+        f"{name}={told(value)}",
         f"known are {', '.join(map(repr, options))}",
         " or ".join(f"{name}={c!r}" for c in close or options[:1]),
     )

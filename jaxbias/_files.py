@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from jaxbias._checks import InputError, reason
+from jaxbias._paths import destination, shown
 
 # What NumPy raises for an archive that is cut short, damaged or none.
 _BROKEN = (
@@ -39,11 +40,14 @@ def replace_whole(path: Path, content: bytes | memoryview) -> None:
     The bytes go to a hidden file in the same folder, whose name no other writer has,
     are synced to the disk and renamed; an older file of that name stays until then.
     Of writers at the same time the last one wins. What a killed writer left behind is
-    hidden, and removed by the next one of that file.
+    hidden, and removed by the next one of that file. A link stays one: the file that it
+    leads to is written.
 
     Raises:
-        OSError: nothing can be written there; the hidden file is gone.
+        OSError: nothing can be written there, or no file but a pipe or a device is
+            there; the hidden file is gone.
     """
+    path = destination(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     _remove_abandoned(path)
     own = f"{_machine()}-{os.getpid()}-{secrets.token_hex(4)}"
@@ -111,7 +115,7 @@ def write_text(path: Path, text: str) -> Path:
         replace_whole(path, text.encode())
     except OSError as error:
         raise InputError(
-            f"path {str(path)!r}",
+            f"path {shown(path)!r}",
             f"it cannot be written ({error.strerror or error})",
             "a folder that can be, and has room",
         ) from error
@@ -155,7 +159,7 @@ def write_arrays(path: Path, arrays: dict[str, Any]) -> Path:
     Raises:
         InputError: nothing can be written there; an older file stays as it was.
     """
-    if not path.name or path.is_dir():
+    if not path.name or os.path.isdir(path):
         raise InputError(f"path {str(path)!r}", "it is a folder", "a file in it")
     content = io.BytesIO()
     np.savez(content, **arrays)
@@ -163,8 +167,8 @@ def write_arrays(path: Path, arrays: dict[str, Any]) -> Path:
         replace_whole(path, content.getbuffer())
     except OSError as error:
         raise InputError(
-            f"path {str(path)!r}",
-            f"no file can be written there ({error.strerror})",
+            f"path {shown(path)!r}",
+            f"no file can be written there ({error.strerror or error})",
             "a file in a folder of your own",
         ) from error
     return path

@@ -2,6 +2,8 @@
 
 import contextlib
 import io
+import itertools
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -118,7 +120,7 @@ class Radius:
     """.npz with inputs and labels (or X and y, data and target), or .csv with a header.
 
     Of a .csv, the column label (or y, target, class) holds the labels, and without a
-    header the last one where it alone, and not the first one, holds whole numbers.
+    header the last one where it alone holds whole numbers.
     Labels are +1 and -1 for a network with one output, and else 0, 1, 2, ...
     """
     label: Annotated[str | None, tyro.conf.arg(metavar="COLUMN")] = None
@@ -219,6 +221,39 @@ COMMANDS: dict[str, type] = {
 }
 
 
+def _number_refused(why: str, arguments: Sequence[str]) -> InputError | None:
+    """What to say where an option takes numbers, and other words were given."""
+    told = re.match(r"Error parsing (--[a-z-]+):.*Argument helptext: \S+ (\S+)", why)
+    if told is None or not re.search("INT|FLOAT|{1,-1}", told[2]):
+        return None
+    flag, whole = told[1], "FLOAT" not in told[2]
+    # As "--seeds 3" or "--seeds=3".
+    line = [part for word in arguments for part in _split(word)]
+    words = line[len(line) - line[::-1].index(flag) :] if flag in line else []
+    words = list(itertools.takewhile(lambda word: not word.startswith("--"), words))
+    if told[2].endswith("INT") or not whole:
+        words = words[:1]
+    numbers = [_whole(word) for word in words]
+    fix = " ".join(map(str, numbers)) if numbers and None not in numbers else "3"
+    if fix == "3" and flag == "--groups":
+        fix = "1 1 -1"
+    kind = "a whole number, in digits alone" if whole else "a number, such as 3 or 0.5"
+    return InputError(f"{flag} {' '.join(words)}", f"it takes {kind}", f"{flag} {fix}")
+
+
+def _split(word: str) -> list[str]:
+    return word.split("=", 1) if word.startswith("--") else [word]
+
+
+def _whole(word: str) -> int | None:
+    """The whole number that a word like 3.0 or 1e3 means; none that is absurd."""
+    try:
+        number = float(word)
+    except ValueError:
+        return None
+    return int(number) if number.is_integer() and abs(number) < 2**31 else None
+
+
 def parse(arguments: Sequence[str]) -> Command:
     """The command that the words of a command line stand for.
 
@@ -241,5 +276,8 @@ def parse(arguments: Sequence[str]) -> Command:
             sys.stderr.write(said.getvalue())
             raise
         why, _, fix = one_line(said.getvalue()).rpartition("; ")
+        number = _number_refused(why, arguments)
+        if number is not None:
+            raise number from None
         given = " ".join(("jaxbias", *arguments))
         raise InputError(given, why, fix.rsplit(", run", 1)[-1].strip(" :")) from None

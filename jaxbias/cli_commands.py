@@ -11,6 +11,7 @@ from typing import Any
 from jaxbias import cli_arguments as commands
 from jaxbias._checks import InputError, positive_int
 from jaxbias._format import brief
+from jaxbias._paths import destination, exists, shown
 from jaxbias.cli_list import index, known, show, study_names
 from jaxbias.cli_output import (
     Progress,
@@ -42,14 +43,14 @@ def start_jax() -> None:
 def writable(folder: Path) -> None:
     """Refuse a folder in which no file can be made, before an hour is spent on it."""
     nearest = folder
-    while not nearest.exists() and nearest != nearest.parent:
+    while not exists(nearest, f"--out {shown(folder)}") and nearest != nearest.parent:
         nearest = nearest.parent
     try:
         with tempfile.TemporaryFile(dir=nearest):
             pass
     except OSError as error:
         raise InputError(
-            f"--out {folder}",
+            f"--out {shown(folder)}",
             f"no file can be written there ({error.strerror})",
             "--out with a folder of your own",
         ) from error
@@ -152,7 +153,7 @@ def _verify(command: commands.Verify) -> int:
 def _sweep(command: commands.Sweep) -> int:
     known("study", command.study, study_names())
     positive_int("--seeds", command.seeds)
-    from jaxbias.sweeps.grid import parse_over, parse_shard
+    from jaxbias.sweeps.grid import no_decimal_commas, parse_over, parse_shard
 
     over = parse_over(command.over)
     parse_shard(command.shard)
@@ -162,9 +163,11 @@ def _sweep(command: commands.Sweep) -> int:
     from jaxbias import studies, sweeps
     from jaxbias.results.summaries import finished
 
+    flow = studies.sweep_flow(command.study)
+    no_decimal_commas(flow, command.over)
     with Progress() as progress, warnings_in_one_line():
         table = sweeps.sweep(
-            studies.sweep_flow(command.study),
+            flow,
             over,
             seeds=command.seeds,
             out=command.out,
@@ -247,7 +250,7 @@ def _radius(command: commands.Radius) -> int:
 
     cli_radius.check(command)
     if command.out is not None:
-        writable(command.out.parent)
+        writable(destination(command.out).parent)
     start_jax()
     return cli_radius.report(command)
 

@@ -15,10 +15,15 @@ _WIDE = (b"\xff\xfe", b"\xfe\xff")
 _DECIMAL_COMMA = re.compile(r"\s*[+-]?\d*,\d+([eE][+-]?\d+)?\s*")
 
 
-def read_table(path: Path, source: str) -> Table:
+def read_table(path: Path, source: str, infinite: bool = False) -> Table:
     """The table in a text file, its cells separated by commas, semicolons or tabs.
 
     The first line is a header where a cell of it is no number.
+
+    Args:
+        path: the file.
+        source: how messages name it.
+        infinite: whether cells may be infinite, as ends of a box may.
 
     Raises:
         InputError: for no text, no rows, rows of several lengths, and cells that are
@@ -46,8 +51,11 @@ def read_table(path: Path, source: str) -> Table:
             numbers = [float(cell) for cell in row]
         except ValueError:
             numbers = [math.nan]
-        if not all(map(math.isfinite, numbers)) or any("_" in cell for cell in row):
-            raise _no_number(row, line, names, source)
+        fine = all(map(math.isfinite, numbers))
+        if infinite:
+            fine = not any(map(math.isnan, numbers))
+        if not fine or any("_" in cell for cell in row):
+            raise _no_number(row, line, names, source, infinite)
         values.append(numbers)
     return Table(source, names, np.array(values, float), lines)
 
@@ -145,12 +153,17 @@ def _number_like(cell: str) -> bool:
 
 
 def _no_number(
-    row: list[str], line: int, names: list[str] | None, source: str
+    row: list[str],
+    line: int,
+    names: list[str] | None,
+    source: str,
+    infinite: bool = False,
 ) -> InputError:
+    bad = math.isnan if infinite else lambda number: not math.isfinite(number)
     place, cell = next(
         (place, cell)
         for place, cell in enumerate(row)
-        if not _all_numbers([cell]) or "_" in cell or not math.isfinite(float(cell))
+        if not _all_numbers([cell]) or "_" in cell or bad(float(cell))
     )
     column = place if names is None else repr(names[place][:CELL])
     where = f"{source}, line {line}, column {column}"

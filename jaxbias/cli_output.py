@@ -40,7 +40,7 @@ def warnings_in_one_line() -> Iterator[None]:
     """Warnings on standard error as errors are: one line, without a place in code."""
     with warnings.catch_warnings():
         warnings.showwarning = lambda message, *_: print(
-            "jaxbias:", " ".join(str(message).split()), file=sys.stderr
+            "jaxbias: warning:", " ".join(str(message).split()), file=sys.stderr
         )
         yield
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxbias._checks import InputError
+from jaxbias._paths import readable, shown
 from jaxbias.cli_csv import read_table
 from jaxbias.cli_table import LABELS
 
@@ -12,6 +13,7 @@ _INPUTS = ("inputs", "x", "images", "data", "features")
 _SAVE = "numpy.savez(path, inputs=..., labels=...)"
 _FILES = "an .npz with inputs and labels, or a .csv with a column called label"
 _SHOWN = 8
+FILE_OF_IT = "a file of its own, as in cat ... > FILE"
 
 
 def points(
@@ -31,7 +33,7 @@ def points(
     """
     import numpy as np
 
-    source = f"DATA {path}"
+    source = f"DATA {shown(path)}"
     if path.is_dir():
         raise InputError(source, "it is a folder", _FILES)
     if is_zip(path, source):
@@ -45,6 +47,12 @@ def points(
         )
     else:
         rows, labels = read_table(path, source).split(label)
+    if rows.ndim < 2:
+        raise InputError(
+            f"{source} with inputs of shape {rows.shape}",
+            "every point is a row of inputs, also where there is only one",
+            "inputs of shape (points, features) and labels of shape (points,)",
+        )
     for name, array in (("inputs", rows), ("labels", labels)):
         if array.dtype.kind not in "biuf" or not array.ndim:
             raise InputError(
@@ -67,6 +75,7 @@ def points(
 
 def is_zip(path: Path, source: str) -> bool:
     """Whether a file is a zip file, as an .npz is; refuse empty ones and an .npy."""
+    readable(path, source, FILE_OF_IT)
     try:
         with path.open("rb") as file:
             head = file.read(6)

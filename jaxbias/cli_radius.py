@@ -1,15 +1,18 @@
 """The command ``jaxbias radius``: a network and points from files, radii out."""
 
+import os
 import sys
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 from jaxbias._checks import InputError, positive_int
 from jaxbias._format import brief
+from jaxbias._paths import destination, exists, readable, same, shown
 from jaxbias.cli_arguments import Radius
 from jaxbias.cli_box import box_of
-from jaxbias.cli_output import print_json, print_table
-from jaxbias.cli_points import points
+from jaxbias.cli_output import print_json, print_table, warnings_in_one_line
+from jaxbias.cli_points import FILE_OF_IT, points
 
 _FIELDS = ("lower", "upper", "witness", "margin", "method", "status", "nodes")
 _READOUTS = {
@@ -63,15 +66,43 @@ def check(command: Radius) -> None:
     box_of(command.box)
     if command.limit is not None:
         positive_int("--limit", command.limit)
-    if command.out is not None and command.out.is_dir():
-        raise InputError(
-            f"--out {command.out}", "it is a folder", f"--out {command.out}/radii.npz"
-        )
     for name, path in (("NETWORK", command.network), ("DATA", command.data)):
-        if not path.exists():
-            raise InputError(
-                f"{name} {path}", "there is no such file", "jaxbias radius --help"
-            )
+        source = f"{name} {shown(path)}"
+        if not exists(path, source):
+            raise InputError(source, "there is no such file", "jaxbias radius --help")
+        readable(path, source, FILE_OF_IT)
+    if command.out is not None:
+        _check_out(command, command.out)
+
+
+def _check_out(command: Radius, out: Path) -> None:
+    """Refuse to write over what is read, or over what is no file."""
+    given = f"--out {shown(out)}"
+    other = "--out radii.npz, or another file of its own"
+    try:
+        place = destination(out)
+    except OSError as error:
+        why = f"no file can be written there ({error.strerror or error})"
+        raise InputError(given, why, other) from error
+    if place.is_dir():
+        raise InputError(given, "it is a folder", f"{given}/radii.npz")
+    read = {"NETWORK": command.network, "DATA": command.data}
+    if command.box is not None and len(command.box) == 1:
+        read["the file of --box"] = Path(command.box[0])
+    for name, path in read.items():
+        inside = path.is_dir() and path.resolve() in place.parents and place.exists()
+        if inside or same(place, path):
+            why = f"it is {'a part of ' * inside}{name}, which would be lost"
+            raise InputError(given, why, other)
+    if _is_standard_output(place):
+        raise InputError(given, "tables and arrays would mix in it", other)
+
+
+def _is_standard_output(path: Path) -> bool:
+    try:
+        return os.path.samestat(os.stat(path), os.fstat(1))
+    except OSError:
+        return False
 
 
 def report(command: Radius) -> int:
@@ -101,17 +132,19 @@ def report(command: Radius) -> int:
     )
     inputs, labels = points(command.data, command.label, command.inputs)
     taken = slice(command.limit)
-    radius = robustness.radius(
-        network,
-        inputs[taken],
-        labels[taken],
-        order=float(command.order),
-        effort=command.effort,
-        readout=readout_of(command),
-        tie=command.tie,
-        box=box_of(command.box),
-        witness_dtype=command.witness_dtype,
-    )
+    _check_range(command, inputs[taken], network.hidden.dtype.name)
+    with warnings_in_one_line():
+        radius = robustness.radius(
+            network,
+            inputs[taken],
+            labels[taken],
+            order=float(command.order),
+            effort=command.effort,
+            readout=readout_of(command),
+            tie=command.tie,
+            box=box_of(command.box),
+            witness_dtype=command.witness_dtype,
+        )
     if command.out is not None:
         write_arrays(command.out, {name: getattr(radius, name) for name in _FIELDS})
     told = warning(radius)
@@ -131,6 +164,21 @@ def report(command: Radius) -> int:
     if command.out is not None:
         print(command.out)
     return 0
+
+
+def _check_range(command: Radius, inputs: Any, own: str) -> None:
+    """Refuse inputs that the type of the witnesses would round to infinity."""
+    import numpy as np
+
+    name = command.witness_dtype or own
+    largest = np.abs(inputs.astype(float)).max(initial=0.0)
+    if largest > np.finfo(name).max:
+        raise InputError(
+            f"DATA {shown(command.data)} with an input of size {largest:.4g}",
+            f"{name}, in which witnesses flip the network, ends at "
+            f"{np.finfo(name).max:.4g}",
+            "--witness-dtype float64, or inputs in another unit",
+        )
 
 
 def activation_of(command: Radius) -> Any:

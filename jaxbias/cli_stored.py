@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxbias._checks import InputError
+from jaxbias._paths import exists, shown
 
 
 def stored_verdicts(folder: Path) -> list[dict[str, Any]]:
@@ -13,10 +14,11 @@ def stored_verdicts(folder: Path) -> list[dict[str, Any]]:
     Raises:
         InputError: There is no such folder or file, or one is no list of verdicts.
     """
+    exists(folder, f"--from {shown(folder)}")
     files = sorted({*folder.glob("verdicts.json"), *folder.glob("*/verdicts.json")})
     if not files:
         raise InputError(
-            f"--from {folder}",
+            f"--from {shown(folder)}",
             "no study has left its verdicts.json there",
             f"jaxbias reproduce --out {folder}",
         )

@@ -9,7 +9,7 @@ LABELS = ("label", "labels", "y", "target", "targets", "class", "classes")
 CELL = 24
 """Characters of a cell that a message shows."""
 SAVE = "a text file with one row a point, numbers like 0.5 and a column called label"
-_SHOWN = 8
+_SHOWN, _OFFERED = 8, 3
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,7 @@ class Table:
                 "it has one column, and a point is an input and a label",
                 SAVE,
             )
+        self._no_counting()
         place = self._named(label) if label is not None else self._found()
         return np.delete(self.values, place, axis=1), self.values[:, place]
 
@@ -104,29 +105,50 @@ class Table:
         )
 
     def _unnamed(self) -> int:
-        """The last column, where it holds whole numbers and the first one does not."""
+        """The last column, where it alone holds whole numbers."""
         import numpy as np
 
-        if len(self.values) and np.array_equal(
-            self.values[0], np.arange(self.values.shape[1])
-        ):
-            raise InputError(
-                f"{self.source}, whose first line is 0, 1, 2, ...",
-                "it may be a point, or names of columns as pandas writes them",
-                "a file without that line, or with a column called label",
-            )
-        whole = (self.values == np.round(self.values)).all(axis=0)
-        if whole[-1] and not whole[0]:
+        whole = np.flatnonzero((self.values == np.round(self.values)).all(axis=0))
+        last = self.values.shape[1] - 1
+        if whole.tolist() == [last]:
             return -1
-        which = "both the first and the last column hold"
-        if not whole[-1]:
-            which = "the last column does not hold"
+        # A feature that is 0 in every row looks like labels, and labels like a feature.
+        places = [place for place in (0, last) if place in whole]
+        places += [place for place in whole if place not in places]
+        if len(places) > 1:
+            named = ", ".join(map(str, whole[:_SHOWN]))
+            which = f"columns {named}{', ...' * (len(whole) > _SHOWN)} do"
+        else:
+            which = f"column {places[0]} does" if places else "none does"
+        options = places[:_OFFERED] or [0, last]
         raise InputError(
             f"{self.source} without names of columns",
-            f"labels are taken from the last column where it alone, and not the first "
-            f"one, holds whole numbers; here {which} whole numbers",
-            "--label 0 for the first column or --label -1 for the last one",
+            "labels are taken from the last column where it alone holds whole "
+            f"numbers; here {which}, counted from 0",
+            " or ".join(f"--label {-1 if p == last else p}" for p in options)
+            + ", whichever holds the labels",
         )
+
+    def _no_counting(self) -> None:
+        """Refuse a first line that counts, with whatever column holds the labels.
+
+        pandas writes 0, 1, 2, ... where columns have no names, and R and Excel 1, 2, 3;
+        read as a point it would be one that nobody has measured.
+        """
+        import numpy as np
+
+        if self.names is not None or not len(self.values):
+            return
+        steps = np.arange(self.values.shape[1])
+        for first in (0, 1):
+            if np.array_equal(self.values[0], steps + first):
+                counted = f"{first}, {first + 1}, ..."
+                raise InputError(
+                    f"{self.source}, whose first line counts {counted}",
+                    "it may be a point, or names of columns as pandas writes them",
+                    "a file without that line, or, if it is a point, with a line of "
+                    "names above it: a, b, ..., label",
+                )
 
     def _columns(self) -> str:
         if self.names is None:

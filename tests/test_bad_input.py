@@ -54,6 +54,16 @@ class Tensor:
         )
 
 
+class Foreign:
+    """A tensor that NumPy cannot take."""
+
+    def __init__(self, dtype, layout="torch.strided"):
+        self.dtype, self.layout = dtype, layout
+
+    def __array__(self, *_, **__):
+        raise TypeError("Got unsupported ScalarType")
+
+
 MASKED = np.ma.masked_equal(np.eye(2, 20), 1)
 
 
@@ -67,6 +77,32 @@ SKEW = jnp.array([[1.0, 0.0, 0.0], [0.6, 0.8, 0.0]])
 CASES = {
     # what is called: (call, what came in, what would work)
     "noise below zero": (lambda: clusters(noise=-0.1), "noise=-0.1", "noise=0"),
+    "noise that is true": (lambda: clusters(noise=True), "noise=True", "noise=0"),
+    "a scale below 0": (lambda: jb.networks.balanced(-1), "scale=-1", "scale=1e-07"),
+    "an exponent like a mass": (lambda: jb.networks.PReLU(1e30), "1e.30", "=3"),
+    "complex points": (lambda: radius(np.eye(2, 20) + 1j), "complex", "inputs.real"),
+    "complex labels": (lambda: radius(labels=np.ones(2) + 0j), "complex128", "+1"),
+    "words for labels": (lambda: radius(labels=["a", "b"]), "labels of type", "+1"),
+    "labels 0 and 1": (lambda: radius(labels=[0, 1]), "labels", "np.where(labels"),
+    "labels 1 and 255": (lambda: radius(labels=[1, 255]), "255", "labels of +1 and -1"),
+    "no point": (lambda: radius(np.ones((0, 20)), []), r"\(0, 20\)", "at least one"),
+    "points in a dictionary": (lambda: radius({}), "type dict", "an array of numbers"),
+    "points in a word": (lambda: radius("abc"), "type str", "an array of numbers"),
+    "points in bfloat16": (
+        lambda: radius(Foreign("torch.bfloat16")),
+        "type Foreign",
+        "inputs.detach().cpu().float().numpy()",
+    ),
+    "sparse points": (
+        lambda: radius(Foreign("torch.float32", "torch.sparse_coo")),
+        "type Foreign",
+        "inputs.detach().cpu().to_dense().numpy()",
+    ),
+    "complex tensors": (
+        lambda: radius(Foreign("torch.complex64")),
+        "complex",
+        "inputs.real",
+    ),
     "noise not a number": (lambda: clusters(noise=float("nan")), "nan", "noise="),
     "more clusters than dimensions": (lambda: clusters(clusters=30), "30", "dim="),
     "more positive than there are": (lambda: clusters(positive=5), "5", "positive="),

@@ -42,6 +42,53 @@ def test_amounts_are_finite_and_nonnegative(value):
         nonnegative("noise", value)
 
 
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        (8.0, "whole number without a point, at least 1. Try width=8."),
+        (8.5, "whole number, at least 1. Try width=1."),
+        (1e30, "counts go up to 2,147,483,647. Try width=1000."),
+        (1j, "whole number, at least 1. Try width=1."),
+        (None, "width=None: it counts things"),
+        ([8], "whole number, at least 1. Try width=1."),
+    ],
+)
+def test_counts_of_another_kind_are_told_why(value, told):
+    with pytest.raises(InputError) as caught:
+        positive_int("width", value)
+    assert told in str(caught.value)
+
+
+class Gradient:
+    requires_grad = True
+
+    def __float__(self):
+        return 0.1
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        (None, "noise=None: it must be a finite number of at least 0. Try noise=0."),
+        (True, "noise=True"),
+        (np.True_, "noise="),
+        ([0.1], "noise=[0.1]"),
+        (Gradient(), "noise of type Gradient that requires a gradient"),
+        (np.ma.masked_array(0.1, True), "noise=masked_array(data=--, mask=True,"),
+    ],
+)
+def test_amounts_are_one_number_and_told_in_one_line(value, told):
+    with pytest.raises(InputError) as caught:
+        nonnegative("noise", value)
+    assert told in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_bound_is_not_offered_where_it_would_not_do():
+    with pytest.raises(InputError, match="Try scale=1e-07"):
+        at_least("scale", -1, 0.0, fix=1e-7)
+
+
 def test_the_bound_itself_passes():
     nonnegative("noise", 0)
     at_least("exponent", np.float32(1), 1.0)

@@ -8,7 +8,7 @@ import pytest
 import xarray as xr
 
 from jaxbias import cli, cli_commands, cli_output, cli_stored
-from jaxbias._checks import InputError
+from jaxbias._checks import AccuracyWarning, InputError
 from jaxbias.cli_arguments import COMMANDS, List, Status, Verify, parse
 from jaxbias.results import store
 
@@ -142,6 +142,22 @@ def test_fresh_verdicts_decide_the_status(verdict, status, monkeypatch, capsys):
     assert options["seeds"] is None
 
 
+def test_a_warning_of_a_sweep_is_one_line_too(monkeypatch, capsys, tmp_path):
+    from jaxbias import sweeps
+
+    def warned(*_, **__):
+        warnings.warn("2 runs are off\nby 3 %", AccuracyWarning, stacklevel=1)
+        raise InputError("a", "b", "c")
+
+    monkeypatch.setattr(sweeps, "sweep", warned)
+    monkeypatch.setattr(cli_commands, "start_jax", lambda: None)
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        assert cli.main(["sweep", "neuron_alignment", "--out", str(tmp_path)]) == 2
+    said = capsys.readouterr().err
+    assert said == "jaxbias: warning: 2 runs are off by 3 %\njaxbias: a: b. Try c.\n"
+
+
 def test_a_warning_is_one_line_on_standard_error(monkeypatch, capsys):
     from jaxbias import verification
 
@@ -158,7 +174,7 @@ def test_a_warning_is_one_line_on_standard_error(monkeypatch, capsys):
         assert warnings.showwarning is before
     said = capsys.readouterr()
     assert json.loads(said.out) == []
-    assert "jaxbias: seeds=3 has no effect on some\n" in said.err
+    assert "jaxbias: warning: seeds=3 has no effect on some\n" in said.err
     assert "UserWarning" not in said.err
 
 

@@ -101,8 +101,8 @@ def test_a_header_of_numpy_is_a_comment(tmp_path):
         (["label", "b", "c", "label"], 3, "Try --label 0 or --label 3"),
         (["", "b", "c", "label"], 3, "index=False"),
         (["Unnamed: 0", "b", "c", "label"], 3, "index=False"),
-        (None, 0, "--label 0 for the first column or --label -1"),
-        (None, 1, "--label 0 for the first column or --label -1"),
+        (None, 0, "Try --label 0, whichever"),
+        (None, 1, "Try --label 1, whichever"),
     ],
 )
 def test_what_cannot_be_known_is_a_question(header, place, told, tmp_path):
@@ -112,10 +112,26 @@ def test_what_cannot_be_known_is_a_question(header, place, told, tmp_path):
 def test_pixels_without_a_header_are_a_question(tmp_path):
     path = tmp_path / "mnist.csv"
     path.write_text("5,0,128,0\n7,1,3,0\n")
-    refused(path, "both the first and the last column", "--label 0", "--label -1")
+    refused(path, "columns 0, 1, 2, 3 do", "--label 0 or --label -1 or --label 1")
     assert points(path, "0")[1].tolist() == [5, 7]
-    path.write_text("0,1,2,3\n0.5,1.5,2.5,1\n")
-    refused(path, "whose first line is 0, 1, 2")
+    for first in ("0,1,2,3", "1,2,3,4"):
+        path.write_text(f"{first}\n0.5,1.5,2.5,1\n0.5,1.5,2.5,7\n")
+        for label in (None, "-1"):
+            refused(path, "whose first line counts", "a, b, ..., label", label=label)
+        path.write_text(f"a,b,c,label\n{first}\n0.5,1.5,2.5,1\n")
+        assert len(points(path)[1]) == 2
+
+
+def test_labels_are_not_taken_from_a_feature_that_is_nought(tmp_path):
+    path = tmp_path / "points.csv"
+    path.write_text("0.5,1,0.25,0\n0.75,-1,0.5,0\n")
+    refused(path, "columns 1, 3 do", "--label -1 or --label 1")
+    assert points(path, "1")[1].tolist() == [1, -1]
+
+
+def test_one_point_is_a_row_too(tmp_path):
+    np.savez(tmp_path / "one.npz", inputs=[1.0, 2.0], labels=1)
+    refused(tmp_path / "one.npz", "inputs of shape (2,)", "every point is a row")
 
 
 def test_a_coordinate_called_y_is_no_label(tmp_path):
@@ -270,6 +286,24 @@ def test_a_box_is_two_numbers_or_a_file(tmp_path):
     np.savez(tmp_path / "box.npz", low=0, high=high.reshape(1, 3))
     found = box_of((str(tmp_path / "box.npz"),))
     assert [end.shape for end in found] == [(), (3,)]
+
+
+def test_a_box_is_told_by_its_names_and_may_be_infinite(tmp_path):
+    path = tmp_path / "box.csv"
+    path.write_text("LOW,High\n-inf,9\n-9,inf\n")
+    low, high = box_of((str(path),))
+    assert low.tolist() == [-np.inf, -9]
+    assert high.tolist() == [9, np.inf]
+    for content, told in (
+        ("low,low,high\n0,1,2\n", "2 of them are called low"),
+        ("low,LOW,high\n0,1,2\n", "2 of them are called low"),
+        ("low,high\n-inf,nan\n", "column 'high' with 'nan'"),
+    ):
+        path.write_text(content)
+        with pytest.raises(InputError, match=re.escape(told)):
+            box_of((str(path),))
+    with pytest.raises(InputError, match="nan is no end"):
+        box_of(("nan", "1"))
 
 
 @pytest.mark.parametrize(

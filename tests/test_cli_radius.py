@@ -6,6 +6,7 @@ import pathlib
 import re
 import subprocess
 import sys
+import warnings
 
 import numpy as np
 import pytest
@@ -388,7 +389,7 @@ def test_a_centred_network_keeps_to_a_box_of_pixels(places, capsys):
         ("@one.npz @one-data.npz R --box 0 0.1", "outside the box"),
         ("@one.npz @one-data.npz R --limit 0", "--limit=1"),
         ("@one.npz @one-data.npz R --out @folder", "it is a folder"),
-        ("@one.npz @one-data.npz R --out @one.csv/x.npz", "--out with a folder"),
+        ("@one.npz @one-data.npz R --out @one.csv/x.npz", "Not a directory"),
     ],
 )
 def test_what_cannot_work_gets_one_line_that_helps(words, helps, places, capsys):
@@ -458,3 +459,27 @@ def test_help_shows_the_files_and_a_whole_command(capsys):
     said = " ".join(capsys.readouterr().out.split())
     assert "NETWORK DATA" in said
     assert "jaxbias radius network.pt test.npz --activation relu" in said
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_inputs_beyond_the_type_of_the_witnesses_are_refused(dtype, places, capsys):
+    np.savez(places / "far.npz", inputs=np.full((2, 3), 1e300), labels=np.ones(2))
+    words = ("@one.npz", "@far.npz", *RELU, "--witness-dtype", dtype)
+    status, out, err = run(places, capsys, *words)
+    assert (status, out) == (2, "")
+    assert f"with an input of size 1e+300: {dtype}, in which" in err
+
+
+def test_a_warning_of_a_library_is_one_line(places, capsys, monkeypatch):
+    def warned(*arguments, **options):
+        warnings.warn("overflow\nencountered", RuntimeWarning, stacklevel=1)
+        return radius(*arguments, **options)
+
+    monkeypatch.setattr("jaxbias.robustness.radius", warned)
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        words = ("@one.npz", "@one-data.npz", *RELU, "--effort", "attack", "--json")
+        status, _, err = run(places, capsys, *words)
+    assert status == 0
+    assert "jaxbias: warning: overflow encountered\n" in err
+    assert "RuntimeWarning" not in err

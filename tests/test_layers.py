@@ -10,7 +10,16 @@ import pytest
 ROOT = pathlib.Path(__file__).parents[1]
 PACKAGE = ROOT / "jaxbias"
 FLOORS = [
-    {"_axes", "_checks", "_draws", "_files", "_format", "_precision", "citations"},
+    {
+        "_axes",
+        "_checks",
+        "_draws",
+        "_files",
+        "_format",
+        "_paths",
+        "_precision",
+        "citations",
+    },
     {"data", "networks", "losses"},
     {"dynamics"},
     {"observables", "robustness"},

@@ -62,7 +62,9 @@ class OrthonormalClusters:
                 "orthonormal centres need at least one dimension each",
                 f"dim={self.clusters}",
             )
-        if not 1 <= self.positive <= self.clusters - 1:
+        # A count of 0 or of all is told of the classes, which says more.
+        whole = isinstance(self.positive, int | np.integer)
+        if whole and not 1 <= self.positive <= self.clusters - 1:
             raise InputError(
                 f"positive={self.positive!r} with clusters={self.clusters}",
                 "both classes need at least one cluster",

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from jaxbias._checks import InputError, one_of
+from jaxbias._paths import exists
 from jaxbias.data.idx import read_idx
 from jaxbias.data.splits import Splits, splits
 
@@ -94,7 +95,7 @@ def _folder(given: str | os.PathLike | None) -> Path:
             f"export {FOLDER}=/path/to/data, where mnist/ holds its four .gz files",
         )
     for folder in (Path(place) / "mnist", Path(place)):
-        if any((folder / name).exists() for name in _FILES):
+        if any(exists(folder / name) for name in _FILES):
             return folder
     raise InputError(
         f"folder {place}",

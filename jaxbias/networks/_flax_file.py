@@ -9,6 +9,7 @@ import numpy as np
 from flax import nnx, serialization
 
 from jaxbias._checks import InputError, reason
+from jaxbias._paths import exists
 from jaxbias.networks._checked_weights import AS_ARRAYS
 from jaxbias.networks._layers import Contents
 from jaxbias.networks.activations import Activation
@@ -36,7 +37,7 @@ def read_msgpack(path: Path, source: str) -> Contents:
 
 def read_orbax(folder: Path, source: str) -> Contents:
     """The arrays of an orbax checkpoint."""
-    if not (folder / _TREE).exists():
+    if not exists(folder / _TREE):
         inside = sorted(file.parent for file in folder.glob(f"*/{_TREE}"))
         inside += sorted(file.parent for file in folder.glob(f"*/*/{_TREE}"))
         raise InputError(

@@ -19,6 +19,14 @@ from jaxbias.networks._layers import (
 from jaxbias.networks._suggestion import TRANSPOSED, working_call
 from jaxbias.networks.weights import Weights
 
+_MOST_IGNORED = 12
+_ROLES = {
+    "hidden": ((2,), "a matrix of (neurons, features), or the other way round"),
+    "output": ((1, 2), "a vector of one weight a neuron, or a matrix"),
+    "hidden_bias": ((1,), "a vector of one number a neuron"),
+    "output_bias": ((0, 1), "one number, or a vector of one number an output"),
+}
+
 
 @dataclass(frozen=True)
 class Naming:
@@ -109,6 +117,7 @@ def named_weights(
             and arrays that are neither named nor ignored.
     """
     arrays, source = contents.arrays, contents.source
+    _dimensions(contents, naming)
     whole = _completed(contents, naming, output)
     used = set(whole.named().values())
     mask = arrays.get("mask")
@@ -117,8 +126,12 @@ def named_weights(
         raise InputError(
             f"{source} with {shapes_of(left)}, not named",
             "without them it may be another function",
-            " ".join(f"--ignore {name}" for name in left)
-            + f", if that is so; or {working_call(arrays, whole)}",
+            (
+                " ".join(f"--ignore {name}" for name in left) + ", if that is so; or "
+                if len(left) <= _MOST_IGNORED
+                else ""
+            )
+            + working_call(arrays, whole),
         )
     take = lambda name: None if name is None else arrays[name]
     hidden, bias, shift = map(
@@ -134,6 +147,19 @@ def named_weights(
         if readout.ndim == 2 and not fit.output:
             readout = readout.T
     return checked_weights(matrix, readout, bias, shift, source, mask)
+
+
+def _dimensions(contents: Contents, naming: Naming) -> None:
+    """Refuse a vector where a matrix is named, and the like."""
+    for role, name in naming.named().items():
+        fits, what = _ROLES.get(role, ((), ""))
+        shape = contents.arrays[name].shape if name in contents.arrays else None
+        if fits and shape is not None and len(shape) not in fits:
+            raise InputError(
+                f"{role}={name!r} of shape {shape} for {contents.source}",
+                f"it is {what}",
+                working_call(contents.arrays),
+            )
 
 
 def _completed(contents: Contents, naming: Naming, output: Any) -> Naming:

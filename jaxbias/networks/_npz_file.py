@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxbias._checks import InputError, one_of
+from jaxbias._checks import InputError, one_of, told
 from jaxbias._files import load_arrays
 from jaxbias.networks._checked_weights import AS_ARRAYS
 from jaxbias.networks._layers import Contents
@@ -36,9 +36,21 @@ def read_npz(path: Path, source: str, given: Activation | None) -> Contents:
         arrays,
         ordered=True,
         activation=_activation(settings, source, given),
-        frozen=bool(settings.get("frozen", False)),
-        normalise_inputs=bool(settings.get("normalise_inputs", False)),
+        frozen=_truth(settings, "frozen", source),
+        normalise_inputs=_truth(settings, "normalise_inputs", source),
     )
+
+
+def _truth(settings: dict[str, np.ndarray], name: str, source: str) -> bool:
+    """A setting that is true or false; the word 'no' would count as true."""
+    value = settings.get(name, np.False_)
+    if value.dtype.kind not in "biuf" or value not in (0, 1):
+        raise InputError(
+            f"{source} with {name}={told(value.item())}",
+            "it is true or false",
+            f"{name}=True or {name}=False in numpy.savez",
+        )
+    return bool(value)
 
 
 def settings_of(activation: Activation) -> dict[str, Any]:
@@ -63,7 +75,19 @@ def _activation(
     settings: dict[str, np.ndarray], source: str, given: Activation | None
 ) -> Activation | None:
     exponent = settings.get("exponent")
+    leak = settings.get("leak")
     if "activation" not in settings:
+        if leak is not None and not (
+            isinstance(given, LeakyReLU)
+            and leak.dtype.kind in "iuf"
+            and given.leak == leak
+        ):
+            raise InputError(
+                f"{source} with leak {told(leak.item())} and "
+                f"{given or 'no activation'}",
+                "a slope below 0 belongs to LeakyReLU, and no other has one",
+                "activation='LeakyReLU' beside leak in numpy.savez",
+            )
         if exponent is None:
             return None
         if given is not None and given.degree == exponent:
@@ -80,7 +104,16 @@ def _activation(
         (known for known in _ACTIVATIONS if known.lower() == name.lower()), name
     )
     one_of("activation", name, _ACTIVATIONS)
-    number = settings.get("leak" if name == "LeakyReLU" else "exponent")
+    leaky = name == "LeakyReLU"
+    number = leak if leaky else exponent
+    other = exponent if leaky else leak
+    if other is not None and not (leaky and other == 1):
+        raise InputError(
+            f"{source} with activation {name!r} and "
+            f"{'exponent' if leaky else 'leak'} {told(other.item())}",
+            "they do not make one function",
+            "leak= for LeakyReLU alone, exponent= for PReLU and Power",
+        )
     if name == "ReLU" and number in (None, 1):
         return ReLU()
     if name == "ReLU" or number is None or number.dtype.kind not in "iuf":

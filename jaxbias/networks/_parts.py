@@ -1,5 +1,6 @@
 """Which of several networks in one file is meant."""
 
+import difflib
 from dataclasses import replace
 
 import numpy as np
@@ -7,6 +8,7 @@ import numpy as np
 from jaxbias._checks import InputError
 from jaxbias.networks._layers import Contents
 
+_SHOWN = 8
 _LEAVES = {"weight", "kernel", "bias"}
 
 
@@ -21,7 +23,8 @@ def chosen(contents: Contents, part: str | None) -> Contents:
         return contents if not parts else _below(contents, parts[0])
     if part is None:
         raise InputError(
-            f"{contents.source} with {' and '.join(map(repr, parts))}",
+            f"{contents.source} with {' and '.join(map(repr, parts[:_SHOWN]))}"
+            f"{' and more' * (len(parts) > _SHOWN)}",
             "each may be the network, and which one is not guessed",
             f"part={parts[0]!r}, in a shell --part {parts[0]}",
         )
@@ -29,10 +32,13 @@ def chosen(contents: Contents, part: str | None) -> Contents:
     if not below.arrays:
         first = sorted({name.partition(".")[0] for name in contents.arrays})
         known = list(parts) or first
+        close = difflib.get_close_matches(part, parts, n=1)
         raise InputError(
             f"part={part!r} for {contents.source}",
-            f"no name begins so, but with {', '.join(map(repr, known[:8]))}",
-            f"part={known[0]!r}" if parts else "read(path, activation) without part=",
+            f"no name begins so, but with {', '.join(map(repr, known[:_SHOWN]))}",
+            f"part={(close or parts)[0]!r}"
+            if parts
+            else "read(path, activation) without part=",
         )
     return below
 

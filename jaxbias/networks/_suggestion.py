@@ -14,6 +14,9 @@ _CENTRES = ("mean", "cent", "sub", "shift", "offset", "mu")
 _LAST = ("out", "head", "last", "top", "class", "vote", "second")
 _LAST_LETTERS = ("v", "a")
 _LONGEST = 280
+# All pairs are tried, each with a place for all others; of more arrays, so many would
+# have to be ignored by name that the call is too long.
+_MOST = 40
 
 
 def working_call(arrays: dict[str, np.ndarray], naming: Any = None) -> str:
@@ -26,6 +29,8 @@ def working_call(arrays: dict[str, np.ndarray], naming: Any = None) -> str:
         arrays: by name.
         naming: names that are given already and kept.
     """
+    if len(arrays) > _MOST:
+        return AS_ARRAYS
     given = {} if naming is None else naming.named()
     calls = sorted(_calls(arrays, given), key=lambda call: call[0])
     if not calls:

@@ -9,6 +9,14 @@ from typing import Any, NamedTuple
 from jaxbias._checks import InputError, reason
 
 FIX = "torch.save(model.state_dict(), path)"
+_TENSORS = "torch.save({{n: t.{} for n, t in model.state_dict().items()}}, path)"
+# Saving the same tensors once more would end in the same refusal.
+_OTHER_FIXES = (
+    ("sparse", _TENSORS.format("to_dense()")),
+    ("Complex", _TENSORS.format("real.clone()") + ", if the real parts are meant"),
+    ("complex", _TENSORS.format("real.clone()") + ", if the real parts are meant"),
+    ("qtensor", _TENSORS.format("dequantize()")),
+)
 BFLOAT16 = "bfloat16"
 _SHOWN = 80
 ELEMENTS = {
@@ -128,10 +136,11 @@ class _Tensors(pickle._Unpickler):
     def find_class(self, module: str, name: str, /) -> Any:
         whole = f"{module}.{name}"
         if whole not in _GLOBALS:
+            fix = next((fix for word, fix in _OTHER_FIXES if word in name), FIX)
             raise InputError(
                 f"{self._source}, which asks for {whole[:_SHOWN]!r}",
                 "only tensors are read: other objects of a pickle could run any code",
-                FIX,
+                fix,
             )
         return _GLOBALS[whole]
 

@@ -13,6 +13,9 @@ from jaxtyping import Array, Float
 
 from jaxbias._checks import InputError, at_least
 
+# 2 to this power is infinite in float64, and outputs would be 0 or infinite.
+_TOO_LARGE = 1024
+
 
 class Activation(abc.ABC):
     r"""A scalar function $\psi$, positively homogeneous of degree ``degree``.
@@ -98,6 +101,12 @@ def _check_exponent(exponent: float | int) -> float:
         1.0,
         "below 1 the gradient is unbounded where a neuron switches on",
     )
+    if exponent >= _TOO_LARGE:
+        raise InputError(
+            f"exponent={exponent:g}",
+            "2 to this power is more than any float64",
+            "exponent=3",
+        )
     return float(exponent)
 
 

@@ -11,6 +11,7 @@ from flax import nnx
 
 from jaxbias._checks import InputError, reason
 from jaxbias._files import write_arrays
+from jaxbias._paths import readable, shown
 from jaxbias.networks._centring import centred
 from jaxbias.networks._checked_weights import AS_ARRAYS, as_floats
 from jaxbias.networks._flax_file import (
@@ -218,9 +219,10 @@ def _settled_activation(contents: Contents, given: Activation | None) -> Activat
 
 def _contents(path: Path, activation: Activation | None) -> Contents:
     """The arrays of a file, read as what its first bytes say it is."""
-    source = f"file {str(path)!r}"
+    source = f"file {shown(path)!r}"
+    readable(path, source, _READS)
     if path.is_dir():
-        return read_orbax(path, f"folder {str(path)!r}")
+        return read_orbax(path, f"folder {shown(path)!r}")
     try:
         with path.open("rb") as file:
             head = file.read(_HEAD)

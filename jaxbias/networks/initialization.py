@@ -211,7 +211,7 @@ def unbalanced(
 
 def positive_scale(name: str, scale: Any) -> None:
     """Refuse a scale that is not a positive finite number."""
-    at_least(name, scale, 0.0)
+    at_least(name, scale, 0.0, "it must be a finite number above 0", fix=1e-7)
     if is_concrete(scale) and scale == 0:
         raise InputError(
             f"{name}={scale!r}",

@@ -11,6 +11,7 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from jaxbias._checks import InputError, one_of
+from jaxbias._paths import exists
 
 KINDS = (
     "alignment",
@@ -70,7 +71,7 @@ def draw(path: str | Path, out: str | Path | None = None) -> list[Path]:
         >>> draw("figures/neuron_alignment/data/distance.nc")  # doctest: +SKIP
     """
     path = Path(path)
-    if not path.is_file():
+    if not exists(path) or not path.is_file():
         raise InputError(
             f"path={str(path)!r}",
             "there is no such file",

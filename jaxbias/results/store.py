@@ -9,8 +9,9 @@ import numpy as np
 import xarray as xr
 
 from jaxbias._axes import RUN
-from jaxbias._checks import InputError
+from jaxbias._checks import InputError, reason
 from jaxbias._files import replace_whole
+from jaxbias._paths import exists, shown
 from jaxbias.results.tables import combine
 
 MANIFEST = "sweep.json"
@@ -58,9 +59,10 @@ def open(path: str | os.PathLike[str]) -> xr.Dataset:  # noqa: A001
             another sweep; the message names the file.
     """
     path = Path(path)
+    there = exists(path)
     if path.is_dir():
         return _open_folder(path)
-    if not path.exists():
+    if not there:
         raise InputError(
             f"path {str(path)!r}",
             "there is no such file or folder",
@@ -87,13 +89,19 @@ def read_manifest(folder: Path) -> dict[str, Any] | None:
         InputError: The plan is there and cannot be read.
     """
     path = Path(folder) / MANIFEST
-    if not path.exists():
+    if not exists(path, f"folder {shown(folder)!r}"):
         return None
     try:
         manifest = json.loads(path.read_text())
         return {**manifest, "files": list(manifest["files"])}
     except _BROKEN as error:
-        raise _corrupt(path, error) from error
+        # Without the plan nobody knows whose runs the batches beside it hold.
+        raise _corrupt(
+            path,
+            error,
+            "the same command with a new folder; jaxbias.open of a batch's file still "
+            "reads what is in this one",
+        ) from error
 
 
 def same_data(first: xr.Dataset, second: xr.Dataset) -> bool:
@@ -144,7 +152,7 @@ def _replace(path: Path, content: bytes) -> Path:
         replace_whole(path, content)
     except OSError as error:
         raise InputError(
-            f"path {str(path)!r}",
+            f"path {shown(path)!r}",
             f"{len(content)} bytes cannot be written there ({error.strerror or error});"
             " complete files are untouched",
             "a folder that can be written and has room, or the same call again "
@@ -161,11 +169,15 @@ def _read(path: Path) -> xr.Dataset:
         raise _corrupt(path, error) from error
 
 
-def _corrupt(path: Path, error: Exception) -> InputError:
+def _corrupt(
+    path: Path,
+    error: Exception,
+    fix: str = "deleting it and running the same command again, which computes only it",
+) -> InputError:
     return InputError(
         f"file {str(path)!r}",
-        f"it is corrupt or cut short ({str(error).splitlines()[0][:120]})",
-        "deleting it and running the same command again, which computes only it",
+        f"it is corrupt or cut short ({reason(error)})",
+        fix,
     )
 
 

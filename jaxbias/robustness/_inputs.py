@@ -70,7 +70,11 @@ def check_points(
     points = plain_array("inputs", inputs, np.float64)
     labels = plain_array("labels", labels)
     dim = weights.hidden.shape[-1]
-    if points.ndim != 2 or points.shape[1] != dim or not len(points):
+    if points.shape == (0, dim):
+        raise InputError(
+            f"inputs of shape {points.shape}", "there is no point", "at least one row"
+        )
+    if points.ndim != 2 or points.shape[1] != dim:
         raise InputError(
             f"inputs of shape {points.shape}",
             f"the network reads rows of {dim} features",
@@ -83,13 +87,21 @@ def check_points(
             f"there are {len(points)} points",
             f"labels of shape ({len(points)},)",
         )
+    if labels.dtype.kind not in "biuf":
+        raise InputError(
+            f"labels of type {labels.dtype}",
+            "labels are real numbers",
+            "labels of +1 and -1, or the numbers of classes",
+        )
     if weights.output.ndim == 1 or grouped:
         if not np.isin(labels, (-1, 1)).all():
             reads = "a read-out over groups" if grouped else "a network with one output"
             raise InputError(
                 f"labels {np.unique(labels)[:5].tolist()}",
                 f"{reads} tells +1 from -1",
-                "np.where(labels > 0, 1.0, -1.0)",
+                "np.where(labels > 0, 1.0, -1.0)"
+                if np.isin(labels, (0, 1)).all()
+                else "labels of +1 and -1 alone",
             )
         return points, labels.astype(int)
     classes = weights.output.shape[1]

@@ -13,7 +13,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from jaxbias._checks import InputError, positive_int, unmasked
+from jaxbias._checks import InputError, positive_int, told, unmasked
 
 _WORDS = {"true": True, "false": False, "none": None}
 _MAX_SEED = 2**32 - 1
@@ -21,6 +21,8 @@ _MAX_SEED = 2**32 - 1
 MOST_RUNS, _MOST_VALUES = 10_000_000, 10_000
 # A whole number is not written with a leading zero, but "0,05" is split into it.
 _DECIMAL_COMMA = re.compile(r"[+-]?0\d+")
+# Two parts without a point, which one decimal comma may have made of one number.
+_HALVES = re.compile(r"[+-]?\d+,\d+([eE][+-]?\d+)?")
 
 
 def parse_over(texts: Iterable[str]) -> dict[str, list[Any]]:
@@ -59,9 +61,45 @@ def _listed(text: str, values: str) -> list[Any]:
                 f"axis {text!r}",
                 f"{part!r} begins with 0 like the end of a number with a decimal "
                 "comma, and commas stand between values",
-                text.replace(",", ".") if len(parts) == 2 else "noise=0.05,0.1",
+                _with_points(text.partition("=")[0].strip(), parts),
             )
     return [_value(part) for part in parts]
+
+
+def _with_points(name: str, parts: list[str]) -> str:
+    """The axis with a decimal point, where that makes one number of two parts."""
+    if len(parts) == 2 and _HALVES.fullmatch(",".join(parts)):
+        return f"{name}={'.'.join(parts)}"
+    return f"{name}=0.05,0.1"
+
+
+def no_decimal_commas(flow: Any, texts: Iterable[str]) -> None:
+    """Refuse values of a fractional field that could be halves of one number.
+
+    ``noise=0,15`` is one number to half of the world. Whole numbers that rise, more
+    than two of them, are a list.
+
+    Raises:
+        InputError: Such an axis, or one of no field.
+    """
+    for text in texts:
+        name, _, values = (part.strip() for part in text.partition("="))
+        parts = [part.strip() for part in values.split(",")]
+        pairs = [",".join(parts[i : i + 2]) for i in range(0, len(parts), 2)]
+        if not all(map(_HALVES.fullmatch, pairs)):
+            continue
+        numbered = [float(part) for part in parts]
+        if len(parts) > 2 and numbered == sorted(numbered):
+            continue
+        if not isinstance(get_at(flow, resolve_path(flow, name)), float):
+            continue
+        one = ",".join(pair.replace(",", ".") for pair in pairs)
+        several = ",".join(p if "e" in p.lower() else f"{p}.0" for p in parts)
+        raise InputError(
+            f"axis {text!r}",
+            f"{pairs[0]!r} may be two values, or one with a decimal comma",
+            f"{name}={one} or {name}={several}",
+        )
 
 
 def _spaced(text: str, values: str) -> list[Any]:
@@ -230,6 +268,20 @@ def replace_at(spec: Any, path: str, value: Any) -> Any:
     return dataclasses.replace(spec, **{name: inner})
 
 
+def named_axes(over: Any) -> None:
+    """Refuse anything but a dictionary from names.
+
+    Raises:
+        InputError: for anything else.
+    """
+    if not isinstance(over, Mapping) or not all(isinstance(n, str) for n in over):
+        raise InputError(
+            f"over={told(over)}",
+            "axes are a dictionary from names of fields to their values",
+            "over={'width': [32, 128]}",
+        )
+
+
 def resolve_axes(
     flow: Any, over: Mapping[str, Any], taken: Iterable[str] = ()
 ) -> tuple[Axis, ...]:
@@ -245,6 +297,7 @@ def resolve_axes(
         InputError: A name fits no field or several, an axis has no values or one
             twice, or a value is of the wrong kind or refused by the flow.
     """
+    named_axes(over)
     axes: list[Axis] = []
     taken = set(taken)
     for name, values in over.items():
@@ -256,13 +309,13 @@ def resolve_axes(
         found = tuple(_cast(name, v, current) for v in values) if many else ()
         if not found:
             raise InputError(
-                f"over={{{name!r}: {values!r}}}",
+                f"over={{{name!r}: {told(values)}}}",
                 "an axis is a sequence of at least one value",
                 f"over={{{name!r}: [{current!r}]}}",
             )
         if any(value in found[:i] for i, value in enumerate(found)):
             raise InputError(
-                f"over={{{name!r}: {list(values)!r}}}",
+                f"over={{{name!r}: {told(list(values))}}}",
                 "a value that occurs twice would count the same runs twice",
                 "distinct values",
             )
@@ -301,7 +354,9 @@ def _cast(name: str, value: Any, current: Any) -> Any:
         value = float(value) if fits else value
     if not fits:
         raise InputError(
-            f"{name}={value!r}", f"the field holds {wanted}", f"{name}={current!r}"
+            f"{name}={told(value)}",
+            f"the field holds {wanted}",
+            f"{name}={told(current)}",
         )
     return value
 

@@ -648,3 +648,40 @@ def test_a_plain_pair_of_layers_needs_no_forward_pass():
     net = Net((4, 7, 1))
     assert_same(read(Pair(net), ReLU()), arrays_of(net))
     assert "either layer can be the first" in str(refused(Pair(Net((4, 7, 4)))))
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"normalise_inputs": "no"}, "normalise_inputs='no': it is true or false"),
+        ({"normalise_inputs": 2.5}, "normalise_inputs=2.5: it is true or false"),
+        ({"frozen": "false"}, "frozen='false': it is true or false"),
+        ({"leak": 0.1}, "belongs to LeakyReLU"),
+        ({"leak": 0.1, "exponent": 1}, "belongs to LeakyReLU"),
+        ({"leak": 0.1, "activation": "ReLU"}, "leak 0.1: they do not make"),
+        (
+            {"leak": 0.1, "activation": "PReLU", "exponent": 3},
+            "leak 0.1: they do not make",
+        ),
+        (
+            {"leak": 0.1, "activation": "LeakyReLU", "exponent": 3},
+            "exponent 3: they do not make",
+        ),
+    ],
+)
+def test_settings_that_say_nothing_clear_are_refused(settings, told, tmp_path):
+    ones = np.ones((3, 2), np.float32)
+    np.savez(tmp_path / "net.npz", hidden=ones, output=ones[:, 0], **settings)
+    given = None if "activation" in settings else ReLU()
+    with pytest.raises(InputError) as caught:
+        read(tmp_path / "net.npz", given)
+    assert told in str(caught.value)
+
+
+def test_truth_may_be_a_number(tmp_path):
+    ones = np.ones((3, 2), np.float32)
+    arrays = {"hidden": ones, "output": ones[:, 0], "leak": 0.1}
+    for value in (1, 0.0, True):
+        np.savez(tmp_path / "net.npz", **arrays, normalise_inputs=value)
+        network = read(tmp_path / "net.npz", LeakyReLU(0.1))
+        assert network.normalise_inputs is bool(value)

@@ -1,6 +1,7 @@
 """Networks of other layouts: named, transposed, centred, and never guessed at."""
 
 import re
+import time
 
 import jax
 import jax.numpy as jnp
@@ -295,8 +296,13 @@ def test_a_module_that_centres_is_held_against_its_own_outputs():
         ({"ignore": ("step",)}, "ignore='step'"),
         ({"hidden": "W", "output": "W"}, "'W' given twice"),
         ({"hidden": "W", "ignore": ("W",)}, "'W' given twice"),
-        ({"hidden": "b", "output": "a"}, "W (6, 4), center (4,), not named"),
-        ({"hidden": "b", "output": "a", "ignore": ["W", "center"]}, "do not fit"),
+        ({"hidden": "W", "output": "a"}, "b (6,), center (4,), not named"),
+        ({"hidden": "b", "output": "a"}, "hidden='b' of shape (6,)"),
+        ({"hidden": "b", "output": "a"}, "Try names as in read(path, activation, hid"),
+        (
+            {"hidden": "W", "output": "a", "hidden_bias": "center", "ignore": ["b"]},
+            "do not fit",
+        ),
         ({"hidden": "W"}, "which of them is the output layer is not guessed"),
         ({"transpose": True}, "which of them is the hidden layer is not guessed"),
         ({"part": "ema"}, "part='ema'"),
@@ -309,6 +315,28 @@ def test_names_that_do_not_work_are_told_with_shapes(options, told, tmp_path):
     error = refused(path, **options)
     assert told in str(error)
     assert "a (6,)" in str(error) or "W" in str(error)
+
+
+@pytest.mark.parametrize("options", [{}, {"hidden": "a1", "output": "a2"}])
+def test_thousands_of_arrays_are_refused_at_once(options, tmp_path):
+    path = written(tmp_path, **{f"a{i}": np.ones((6, 4)) for i in range(1000)})
+    before = time.perf_counter()
+    error = refused(path, **options)
+    # All pairs of them, with places for all others, took minutes.
+    assert time.perf_counter() - before < 10
+    assert "numpy.savez(" in error.fix
+
+
+def test_a_part_with_a_typo_is_answered_with_the_nearest(tmp_path):
+    a = drawn()
+    both = {
+        f"{part}/{name}": a[key]
+        for part in ("model", "ema")
+        for name, key in (("fc1.weight", "first"), ("fc2.weight", "last"))
+    }
+    path = written(tmp_path, **both)
+    assert refused(path, part="emma").fix == "part='ema'"
+    assert refused(path, part="zzzz").fix == "part='model'"
 
 
 def test_two_copies_in_an_archive_are_a_question(tmp_path):

@@ -582,3 +582,25 @@ def test_other_files_of_pytorch_are_refused(tmp_path):
     torch.save(normed.state_dict(), path)
     with pytest.raises(InputError, match=r"1\.running_mean \(4,\)"):
         read(path, ReLU())
+
+
+@pytest.mark.parametrize(
+    ("make", "fix"),
+    [("to_sparse()", "t.to_dense()"), ("mul(1j)", "t.real.clone()")],
+)
+def test_tensors_that_are_not_read_are_answered_with_a_call_that_works(
+    make, fix, tmp_path
+):
+    torch = pytest.importorskip("torch")
+    state = {"0.weight": torch.ones(3, 2), "2.weight": torch.ones(1, 3)}
+    path = tmp_path / "net.pt"
+    name, _, argument = make.rstrip(")").partition("(")
+    words = [complex(argument)] if argument else []
+    strange = {n: getattr(t, name)(*words) for n, t in state.items()}
+    torch.save(strange, path)
+    with pytest.raises(InputError) as caught:
+        read(path, ReLU())
+    assert fix in caught.value.fix
+    mended = lambda t: t.to_dense() if "dense" in fix else t.real.clone()
+    torch.save({n: mended(t) for n, t in strange.items()}, path)
+    assert read(path, ReLU()).hidden.shape == (3, 2)

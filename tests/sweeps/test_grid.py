@@ -54,7 +54,8 @@ def test_bad_syntax_shows_what_would_work(text):
     ("text", "fix"),
     [
         ("noise=0,05", "noise=0.05"),
-        ("scale=1,-07", "scale=1.-07"),
+        ("scale=1,-07", "scale=0.05,0.1"),
+        ("noise=0.05,05", "noise=0.05,0.1"),
         ("noise=0,05,0,1", "noise=0.05,0.1"),
         ("noise=00", "noise=0.05,0.1"),
     ],
@@ -63,6 +64,39 @@ def test_a_decimal_comma_is_not_two_values(text, fix):
     with pytest.raises(InputError, match="decimal comma") as caught:
         grid.parse_over([text])
     assert caught.value.fix == fix
+
+
+@pytest.mark.parametrize(
+    ("text", "fix"),
+    [
+        ("noise=0,15", "noise=0.15 or noise=0.0,15.0"),
+        ("noise=0,5", "noise=0.5 or noise=0.0,5.0"),
+        ("data.noise=1,5", "data.noise=1.5 or data.noise=1.0,5.0"),
+        ("scale=1,5e-7", "scale=1.5e-7 or scale=1.0,5e-7"),
+        ("noise=0,15,1,5", "noise=0.15,1.5 or noise=0.0,15.0,1.0,5.0"),
+    ],
+)
+def test_two_whole_numbers_of_a_fractional_field_are_a_question(flow, text, fix):
+    with pytest.raises(InputError, match="one with a decimal comma") as caught:
+        grid.no_decimal_commas(flow, [text])
+    assert caught.value.fix == fix
+    for way in fix.split(" or "):
+        grid.no_decimal_commas(flow, [way])
+        assert grid.resolve_axes(flow, grid.parse_over([way]))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["width=2,3", "noise=0.05,0.1", "noise=0,0.5", "noise=1,2,3", "noise=0,1,2,3"],
+)
+def test_lists_that_no_decimal_comma_makes_pass(flow, text):
+    grid.no_decimal_commas(flow, [text, "noise=0.05:0.3:6"])
+
+
+@pytest.mark.parametrize("over", ["width=8", None, [("width", [8])], {3: [8]}])
+def test_axes_are_a_dictionary(over):
+    with pytest.raises(InputError, match="axes are a dictionary"):
+        grid.named_axes(over)
 
 
 def test_numbers_that_begin_with_nought_are_fine():
