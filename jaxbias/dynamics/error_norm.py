@@ -111,6 +111,7 @@ def error_ratio(
     if degree != 1:
         return ratio, jnp.asarray(False)
     ratios, mask = errors.scores
+    assert mask is not None
     worst = jnp.max(jnp.where(mask, jnp.abs(ratios), 0.0)) / (_SLIDING * chatter)
     return jnp.maximum(ratio, worst), worst > ratio
 
