@@ -212,7 +212,11 @@ def nothing(out: Path) -> object:
     return sorted(out.iterdir())
 
 
-SWEEP = "sweep neuron_alignment --over width=2,3,4 --seeds 600 --out {out}"
+# Two programs, hence two files: a batch of either is far below 30 seconds of work.
+SWEEP = (
+    "sweep neuron_alignment --over width=2,3,4 --over samples=50,100 --seeds 300 "
+    "--out {out}"
+)
 RADIUS = (
     "radius {out}/../network.npz {out}/../points.npz --activation relu --effort tight "
     "--out {out}/radii.npz"

@@ -35,7 +35,7 @@ def refuse_too_large(plan: Plan, dtype: str, returned: bool) -> None:
                 f"dim={dim_of(bucket.flow)}",
                 f"one call of their program takes about {needed / 2**30:,.1f} GiB of "
                 f"memory, and this machine has {there / 2**30:,.1f}",
-                "smaller sizes, or dtype='float32'",
+                "smaller sizes",
             )
 
 
