@@ -166,7 +166,10 @@ def judge(status: int, said: str) -> str | None:
 
 def look(out: Path, found: Found) -> str | None:
     """Count the files of a folder, and name one that is not whole."""
-    files = sorted(path for path in out.rglob("*") if path.is_file())
+    from jaxbias.sweeps.sharing import LOCK
+
+    # The lock of a sweep's folder is empty, and goes with whoever ends the sweep.
+    files = sorted(p for p in out.rglob("*") if p.is_file() and p.name != LOCK)
     left = [p for p in files if p.name.startswith(".") and p.suffix == ".partial"]
     found.leftovers += len(left)
     found.files += len(files) - len(left)
