@@ -13,7 +13,7 @@ from jaxbias.robustness._ends import Ends, lengths
 from jaxbias.robustness._lanes import Lanes, without_fixed
 from jaxbias.robustness._lower import reduced
 from jaxbias.robustness._normal_form import Sites, scaled
-from jaxbias.robustness._patterns import combinations, patterns
+from jaxbias.robustness._patterns import combinations, patterns, relaxation
 from jaxbias.robustness._problems import Attacked, Box
 from jaxbias.robustness._reading import Reading, problems
 from jaxbias.robustness._tight import descend
@@ -33,6 +33,8 @@ _CLOSE = 1 - 1e-6
 _ROUNDS, _SETTLED = 3, 1e-3
 # Ends closer than this need no further search.
 _NEAR = 0.98
+# Of many rivals, those that a step hardly reaches are left to the other searches.
+_FOLLOWED = 2
 
 
 @dataclass(frozen=True)
@@ -94,8 +96,15 @@ class OpenLanes:
         return np.flatnonzero(lower < _CLOSE * self.reach_now())
 
     def open(self, lower: np.ndarray) -> np.ndarray:
-        """Lanes whose ends are so far apart that a search may gain something."""
-        return np.flatnonzero(lower < _NEAR * self.reach_now())
+        """Lanes whose ends are so far apart that a search may gain something.
+
+        Where several classes speak for the label, a rival has to beat the strongest of
+        them: of the lanes of one rival only that with the largest lower end.
+        """
+        full = self.full
+        rivals = full.point * (1 + full.rival.max(initial=0)) + full.rival
+        strongest = _ranks(rivals, -lower) == 0
+        return np.flatnonzero(strongest & (lower < _NEAR * self.reach_now()))
 
     def reach_now(self) -> np.ndarray:
         """How far each lane has to look."""
@@ -131,6 +140,10 @@ class OpenLanes:
 
         def take(index: np.ndarray, steps: np.ndarray) -> None:
             rows = self.rows[small.point[index]]
+            if self.options.order == 2 and small.basis is not None:
+                # A rotation keeps lengths: what cannot win is not carried back.
+                hope = lengths(steps, 2) < self.case.ends.upper[rows]
+                rows, steps = rows[hope], steps[hope]
             self.case.ends.offer(rows, small.lift(steps), source)
 
         return take
@@ -156,9 +169,9 @@ class OpenLanes:
     def polish(self, index: np.ndarray, small: Lanes) -> None:
         """Relinearise at the witnesses: the set of broken points of each holds it."""
         order, ends = self.options.order, self.case.ends
-        steps = (ends.witness - self.case.sites.inputs)[self.rows][small.point]
-        reach = self.reach[index]
-        found = descend(small, self.inner(small, steps), reach, order, 3)
+        steps = (ends.witness - self.case.sites.inputs)[self.rows]
+        begin, reach = self.inner(small, steps)[small.point], self.reach[index]
+        found = descend(small, begin, reach, order, 3)
         everyone = np.arange(small.count)
         self.offer(small, "relinearised witness")(everyone, found.step)
 
@@ -175,10 +188,21 @@ class OpenLanes:
         """Try more sets of broken points where the ends are still apart."""
         self._fall_asleep(lower)
         for index, part in self._small(self.open(lower)):
+            reach, order = self.reach_now()[index], self.options.order
+            begin, below = relaxation(part, reach, order)
+            found = descend(part, begin, reach, order, 3)
+            self.offer(part, "relaxation")(np.arange(part.count), found.step)
+            # Of many rivals, the relaxation leaves few that may be nearer.
             reach = self.reach_now()[index]
-            for source, begin in patterns(part, reach, self.options.order):
-                found = descend(part, begin, reach, self.options.order, 3)
-                self.offer(part, source)(np.arange(part.count), found.step)
+            inner = np.flatnonzero(below < _NEAR * reach)
+            if not len(inner):
+                continue
+            part, reach = part.take(inner), reach[inner]
+            for begin in patterns(part, reach, order):
+                found = descend(part, begin, reach, order, 3)
+                self.offer(part, "one opposing neuron")(
+                    np.arange(part.count), found.step
+                )
 
     def combine(self, index: np.ndarray, small: Lanes, lower: np.ndarray) -> None:
         """Try combinations of opposing neurons, where the ends are still apart."""
@@ -247,14 +271,26 @@ class OpenLanes:
             yield rows[turn == each], steps[turn == each]
 
     def _follow(self, index, small, rows, steps) -> None:
-        """Relinearise at steps, in all lanes of their points."""
+        """Relinearise at steps, in the lanes of their points that they break most."""
         place = np.full(len(self.case.labels), -1)
         place[rows] = np.arange(len(rows))
         number = place[self.rows[small.point]]
         some = np.flatnonzero(number >= 0)
         if not len(some):
             return
-        part, begin = small.take(some), steps[number[some]]
-        reach = self.reach[index][some]
-        found = descend(part, self.inner(part, begin), reach, self.options.order, 3)
+        begin = self.inner(small, steps)[number[some]]
+        rank = _ranks(small.point[some], small.take(some).values(begin))
+        some, begin = some[rank < _FOLLOWED], begin[rank < _FOLLOWED]
+        part, reach = small.take(some), self.reach[index][some]
+        found = descend(part, begin, reach, self.options.order, 3)
         self.offer(part, "relinearised step")(np.arange(part.count), found.step)
+
+
+def _ranks(groups: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """How many values of the same group are smaller, equal ones as they come."""
+    order = np.lexsort((values, groups))
+    found = np.empty(len(values), int)
+    found[order] = np.arange(len(values)) - np.searchsorted(
+        groups[order], groups[order]
+    )
+    return found

@@ -21,19 +21,25 @@ _MOST, _KEPT = 12, 3
 _RAISED = {True: ((False, 0.4), (True, 0.4)), False: ((False, 0.4), (False, 0.8))}
 
 
+def relaxation(
+    lanes: Lanes, reach: Float[np.ndarray, " lane"], order: float | int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Nearest points of the relaxation over the whole ball, and bounds from below."""
+    move = reach[:, None] * dual_lengths(lanes.rows, order)
+    sets = chord_sets(lanes, lanes.scores - move, lanes.scores + move)
+    found = nearest(lanes, sets, reach, order)
+    return _finite(found.step), found.lower
+
+
 def patterns(
     lanes: Lanes, reach: Float[np.ndarray, " lane"], order: float | int
-) -> Iterator[tuple[str, np.ndarray]]:
-    """Steps to relinearise at, with their names.
+) -> Iterator[np.ndarray]:
+    """Steps to relinearise at, the nearest ones first.
 
-    The nearest point of the relaxation over the whole ball, and the nearest ones of the
-    tangents at the clean scores with one opposing neuron raised as far as the ball
-    lets it, or lowered where it is on.
+    Of the tangents at the clean scores with one opposing neuron raised as far as the
+    ball lets it, or lowered where it is on.
     """
-    swing = dual_lengths(lanes.rows, order)
-    move = reach[:, None] * swing
-    sets = chord_sets(lanes, lanes.scores - move, lanes.scores + move)
-    yield "relaxation", _finite(nearest(lanes, sets, reach, order).step)
+    move = reach[:, None] * dual_lengths(lanes.rows, order)
     steps, sizes = [], []
     weight = lanes.minus * np.maximum(lanes.scores + move, 0) ** lanes.profile.power
     ranked = np.argsort(-weight, axis=1, kind="stable")[:, :_MOST]
@@ -54,7 +60,7 @@ def patterns(
     steps, sizes = np.stack(steps), np.stack(sizes)
     best = np.argsort(sizes, axis=0, kind="stable")
     for turn in range(min(_KEPT, len(best))):
-        yield "one opposing neuron", steps[best[turn], rows]
+        yield steps[best[turn], rows]
 
 
 def combinations(
