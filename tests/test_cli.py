@@ -264,7 +264,9 @@ def test_a_shard_without_runs_says_so(tmp_path, capsys, monkeypatch):
     assert cli.main([*words, "--seeds", "2", "--shard", "3/3"]) == 0
     said = capsys.readouterr()
     assert said.out == "0 runs\n"
-    assert "jaxbias: shard 3/3 has no runs: the sweep has 2 batches" in said.err
+    assert (
+        "jaxbias: warning: shard 3/3 has no runs: the sweep has 2 batches" in said.err
+    )
 
 
 def test_radii_in_a_sweep_are_shown_at_their_weakest_point():

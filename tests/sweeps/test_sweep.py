@@ -136,7 +136,7 @@ def test_common_random_numbers_and_roots(flow):
 
 def test_blocks_and_segments_change_nothing(flow, monkeypatch):
     expected = small(flow, {"width": [20, 64]}, 5)
-    monkeypatch.setattr(lanes, "CPU_LANES", 4)
+    monkeypatch.setattr(costs, "CPU_LANES", 4)
     monkeypatch.setattr(costs, "BLOCK_SCORES", 2 * 8 * 64)
     seen = []
     table = small(
