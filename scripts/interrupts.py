@@ -189,7 +189,9 @@ def alone(words: str, out: Path, cache: Path) -> str:
     os.read(reading, 1)
     os.close(reading)
     printed, said = process.communicate(timeout=PATIENCE)
-    if process.returncode or "arning" in said:
+    # What the command itself warns of, such as inaccurate runs, is part of its job.
+    others = [line for line in said.splitlines() if "jaxbias: warning:" not in line]
+    if process.returncode or any("arning" in line for line in others):
         raise RuntimeError(f"{words}: status {process.returncode}\n{said}")
     return printed
 
