@@ -30,7 +30,8 @@ _CALL_BYTES = 64 * 2**20
 
 _FLOPS, _SCORE, _CURVED_SCORE = 1e11, 1.0e-9, 2.5e-9
 _GAUSSIAN, _RADIUS = 7e-9, 2e-3
-_EVALUATIONS = {True: (800.0, 540.0), False: (80.0, 105.0)}
+# Of a run along kinks and of a smooth one, at the tolerance of p = 1 and of p = 2.
+_EVALUATIONS = {True: (2000.0, 540.0), False: (80.0, 105.0)}
 
 
 def samples_of(flow: GradientFlow) -> int:
@@ -183,7 +184,9 @@ def evaluations(
     integrator = Adaptive() if integrator is None else integrator
     degree = flow.network.activation.degree
     kinked, smooth = _EVALUATIONS[integrator.accuracy == EVERY_TIME]
-    usual = Adaptive(accuracy=integrator.accuracy).tolerance(degree, flow.loss)
+    usual = Adaptive(accuracy=integrator.accuracy).tolerance(
+        min(degree, 2.0), flow.loss
+    )
     ratio = float(usual) / float(integrator.tolerance(degree, flow.loss))
     # Order 3, but of order 1 along kinks.
     order = 2.0 if degree == 1 else 3.0
