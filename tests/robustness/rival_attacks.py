@@ -2,10 +2,15 @@
 
 APGD, PGD and FMN are the package's; DeepFool with bisection and SQP are written here,
 on the forward pass of ``random_nets``. An attack that finds nothing says infinity.
+
+What is written here breaks a point beyond rounding: where a margin is flat at its
+crossing (it falls like a cube, say) the last 1e-4 of the way are 0 to rounding, and
+exact fractions show them to be positive.
 """
 
 import jax
 import numpy as np
+from random_nets import ROUNDING
 from scipy import optimize
 
 from jaxbias.robustness import apgd, fast_minimum_norm, pgd
@@ -15,6 +20,8 @@ SHARES, RAISED = (0.9989, 1.0189), 1.02
 NEARER = 0.999
 _WIDE = 1e6
 _HALVINGS = 50
+# How far past the step of an attack its crossing is looked for.
+_FURTHER = 1e-3
 
 
 def _ends(case):
@@ -84,13 +91,22 @@ def by_fmn(rng, case, found, steps=60):
         steps=steps,
         box=_ends(case),
     )
-    return np.where(broken, case.length(steps_), np.inf)
+    # Its steps may end where the margin is 0 to rounding: a little further, and back.
+    low, high = _ends(case)
+    further = (case.points + (1 + _FURTHER) * steps_).clip(low, high) - case.points
+    lengths, _ = _cut(case, np.arange(len(further)), further)
+    return np.where(broken, lengths, np.inf)
 
 
 def _cut(case, rows, steps):
     """Lengths of broken steps after bisection towards their points, with the steps."""
     points, labels = case.points[rows], case.labels[rows]
-    wrong = lambda share: case.margins(points + share[:, None] * steps, labels) <= 0
+
+    def wrong(share):
+        moved = points + share[:, None] * steps
+        rounding = ROUNDING * case.margins(moved, labels, sizes=True)
+        return case.margins(moved, labels) <= -rounding
+
     low, high = np.zeros(len(rows)), np.ones(len(rows))
     there = wrong(high)
     for _ in range(_HALVINGS):
