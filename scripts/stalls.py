@@ -26,6 +26,14 @@ SHAPES = ((1, 1), (4, 2), (12, 5))
 LOSSES = (losses.exponential, losses.squared, losses.logistic)
 SCALES = (1e-6, 1e-3, 0.3)
 BUDGET, HORIZON, WIDTH = 2000, 100.0, 6
+HEAD = (
+    "# Stalls",
+    "",
+    "Random small flows at the default tolerance to t = 100, at most 2,000 attempted",
+    "steps (`scripts/stalls.py`). MAX_STEPS is a flow that needs more of them and says",
+    "no other reason.",
+    "",
+)
 
 
 def activation(degree: float):
@@ -96,7 +104,8 @@ def main() -> None:
     )
     print(words)
     if options.out is not None:
-        options.out.write_text("\n".join(["# Stalls", "", words, *lines, ""]))
+        listed = [f"* {line}" for line in lines]
+        options.out.write_text("\n".join([*HEAD, words, "", *listed, ""]))
 
 
 if __name__ == "__main__":

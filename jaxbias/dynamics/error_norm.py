@@ -33,7 +33,8 @@ _CHATTER, _REST = 25.0, 0.02
 # It is late by that much in leaving it, and so is all that follows.
 _SLIDING = 5.0
 # Measured (figures/benchmarks/accuracy.md): true errors of saved observables over
-# what is added up here are .6 to 1 at p = 1, and 5 to 7 above, whatever the tolerance.
+# what is added up here are 5 to 7 above p = 1, whatever the tolerance. At p = 1 they
+# are 1 at most, and down to a nineteenth where the worst pair decides the steps.
 _KINKED_SHARE, _SMOOTH_SHARE = 1.0, 7.0
 
 Part = tuple[Array, Array | None]
