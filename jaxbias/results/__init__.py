@@ -1,5 +1,7 @@
 """Labelled tables of runs: written once, read back as one, summarised over seeds."""
 
+from jaxbias.results.exponents import exponent as exponent
+from jaxbias.results.intervals import confidence as confidence
 from jaxbias.results.provenance import provenance as provenance
 from jaxbias.results.specs import spec_from_json as spec_from_json
 from jaxbias.results.specs import spec_hash as spec_hash

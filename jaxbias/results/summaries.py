@@ -1,16 +1,18 @@
 """Median, worst and quantiles over seeds, of the runs that finished."""
 
 import json
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import xarray as xr
+from jaxtyping import Bool
 
 from jaxbias._axes import RUN, SEED
 from jaxbias._checks import InputError, one_of
 
-_FINISHED = "finished"
+FINISHED = "finished"
 
 
 def median(
@@ -33,7 +35,7 @@ def median(
     Raises:
         InputError: There is no ``status``, or no such variable or coordinate.
     """
-    return _over_seeds(dataset, name, by, lambda v: np.median(v, axis=0))
+    return over_seeds(dataset, name, by, lambda v: np.median(v, axis=0))
 
 
 def worst(
@@ -49,7 +51,7 @@ def worst(
     could be the worst; look at ``attrs["unfinished"]`` first.
     """
     reduce = np.max if largest else np.min
-    return _over_seeds(dataset, name, by, lambda v: reduce(v, axis=0))
+    return over_seeds(dataset, name, by, lambda v: reduce(v, axis=0))
 
 
 def quantiles(
@@ -71,30 +73,67 @@ def quantiles(
             "probabilities=(0.05, 0.5, 0.95)",
         )
     reduce = lambda v: np.moveaxis(np.quantile(v, levels, axis=0), 0, -1)
-    return _over_seeds(dataset, name, by, reduce, {"quantile": levels})
+    return over_seeds(dataset, name, by, reduce, {"quantile": levels})
 
 
 def finished(dataset: xr.Dataset) -> xr.Dataset:
     """The finished runs only, with ``runs`` and ``unfinished`` counted in attrs."""
-    done = _is_finished(dataset)
+    done = is_finished(dataset)
     counts = {"runs": int(done.size), "unfinished": int((~done).sum())}
     return dataset.isel({RUN: np.flatnonzero(done)}).assign_attrs(counts)
 
 
-def _is_finished(dataset: xr.Dataset) -> np.ndarray:
+def is_finished(dataset: xr.Dataset) -> Bool[np.ndarray, " run"]:
+    """Whether each run reached its last time.
+
+    Raises:
+        InputError: There is no ``status``.
+    """
+    names = status_names(dataset)
+    codes = [code for code, name in names.items() if name == FINISHED]
+    return np.isin(dataset["status"].values, codes or [0])
+
+
+def outcomes(dataset: xr.Dataset) -> Counter[str]:
+    """How many runs ended in which way, by the names of their statuses.
+
+    Raises:
+        InputError: There is no ``status``.
+    """
+    names = status_names(dataset)
+    codes, counts = np.unique(dataset["status"].values, return_counts=True)
+    return Counter(
+        {
+            names.get(code, f"status {code}"): count
+            for code, count in zip(codes.tolist(), counts.tolist(), strict=True)
+        }
+    )
+
+
+def status_names(dataset: xr.Dataset) -> dict[int, str]:
+    """What the codes of ``status`` stand for.
+
+    Raises:
+        InputError: There is no ``status``.
+    """
     if "status" not in dataset or RUN not in dataset["status"].dims:
         raise InputError(
             "a table without 'status'",
             "nothing tells a finished run from one that stopped early",
             "a table from jaxbias.sweep or jaxbias.open",
         )
-    status = dataset["status"]
-    names = str(status.attrs.get("flag_meanings", _FINISHED)).split()
-    codes = np.atleast_1d(status.attrs.get("flag_values", 0)).tolist()
-    return status.values == dict(zip(names, codes, strict=False)).get(_FINISHED, 0)
+    attrs = dataset["status"].attrs
+    names = str(attrs.get("flag_meanings", FINISHED)).split()
+    codes = np.atleast_1d(attrs.get("flag_values", 0)).tolist()
+    return dict(zip(codes, names, strict=False))
 
 
-def _axes(dataset: xr.Dataset, by: Sequence[str] | None) -> list[str]:
+def axes_of(dataset: xr.Dataset, by: Sequence[str] | None) -> list[str]:
+    """The coordinates of ``run`` that keep values apart: ``by``, or the sweep's axes.
+
+    Raises:
+        InputError: There is no such coordinate.
+    """
     axes = json.loads(dataset.attrs.get("axes", "[]")) if by is None else list(by)
     per_run = [str(c) for c in dataset.coords if dataset[c].dims == (RUN,)]
     for axis in axes:
@@ -102,16 +141,28 @@ def _axes(dataset: xr.Dataset, by: Sequence[str] | None) -> list[str]:
     return axes
 
 
-def _over_seeds(
+def over_seeds(
     dataset: xr.Dataset,
     name: str,
     by: Sequence[str] | None,
-    reduce: Any,
+    reduce: Callable[[np.ndarray], np.ndarray],
     extra: dict[str, np.ndarray] | None = None,
 ) -> xr.DataArray:
-    done = _is_finished(dataset)
+    """What a function makes of the finished runs of each point.
+
+    Args:
+        dataset: As in ``median``.
+        name: Likewise.
+        by: Likewise.
+        reduce: From values with the seeds along the first axis to values without them,
+            along whose last axes ``extra`` may lie.
+        extra: These dimensions with their coordinates.
+
+    Returns and raises as ``median``.
+    """
+    done = is_finished(dataset)
     one_of("name", name, [str(v) for v in dataset.data_vars if v != "status"])
-    axes = _axes(dataset, by)
+    axes = axes_of(dataset, by)
     array = dataset[name].transpose(RUN, ...)
     levels = [np.unique(dataset[a].values, return_inverse=True) for a in axes]
     shape = tuple(len(values) for values, _ in levels)
@@ -137,7 +188,7 @@ def _over_seeds(
         if RUN not in dataset[c].dims and set(dataset[c].dims) <= set(array.dims)
     }
     coords |= extra or {}
-    coords[_FINISHED] = (tuple(axes), counts.reshape(shape))
+    coords[FINISHED] = (tuple(axes), counts.reshape(shape))
     attrs = {
         **array.attrs,
         "runs": int(done.size),
