@@ -9,7 +9,8 @@ import xarray as xr
 from jaxbias._axes import RUN, SEED
 from jaxbias._checks import InputError, one_of, told
 from jaxbias.results.intervals import check_level, enough
-from jaxbias.results.summaries import FINISHED, axes_of, finished, median
+from jaxbias.results.outcomes import FINISHED
+from jaxbias.results.summaries import axes_of, finished, median
 
 _RESAMPLES = 1000
 

@@ -7,7 +7,8 @@ import xarray as xr
 from scipy.special import bdtr
 
 from jaxbias._checks import InputError, told
-from jaxbias.results.summaries import FINISHED, median, over_seeds
+from jaxbias.results.outcomes import FINISHED
+from jaxbias.results.summaries import median, over_seeds
 
 
 def confidence(

@@ -12,7 +12,7 @@ import xarray as xr
 
 from jaxbias import results
 from jaxbias._checks import InputError
-from jaxbias.results.exports import columns
+from jaxbias.results.columns import columns
 
 THIRD = 1 / 3
 FLAGS = {"flag_values": [0, 1], "flag_meanings": "finished max_steps"}
