@@ -1,7 +1,8 @@
 """Figures from their data files; never imports jax.
 
 Every figure lies beside the netCDF file it was drawn from. The file's ``plot``
-attribute names its kind, so :func:`draw` redraws any of them.
+attribute names its kind, so :func:`draw` redraws any of them. The table of any sweep is
+drawn by :func:`sweep`.
 """
 
 import importlib
@@ -12,6 +13,8 @@ from matplotlib.figure import Figure
 
 from jaxbias._checks import InputError, one_of
 from jaxbias._paths import exists
+from jaxbias.plots.style import write as write
+from jaxbias.plots.sweep import sweep as sweep
 
 KINDS = (
     "alignment",
@@ -38,7 +41,7 @@ KINDS = (
     "widths",
 )
 
-__all__ = ["KINDS", "draw", "figure"]
+__all__ = ["KINDS", "draw", "figure", "sweep", "write"]
 
 
 def figure(data: xr.Dataset) -> Figure:

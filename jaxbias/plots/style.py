@@ -13,7 +13,9 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
+from jaxbias._checks import InputError, one_of
 from jaxbias._files import replace_whole
+from jaxbias._paths import shown
 
 COLUMN = 3.25
 PAGE = 6.75
@@ -23,6 +25,12 @@ PNG_LIMIT = 300_000
 BLUE, VERMILION, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#A6559D"
 ORANGE, SKY, BLACK, GREY = "#E69F00", "#56B4E9", "#1a1a1a", "#7a7a7a"
 PALETTE = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY)
+# Formats, and what would make two files of the same figure differ.
+_ABOUT: dict[str, dict] = {
+    ".pdf": {"metadata": {"CreationDate": None}},
+    ".png": {"metadata": {"Software": None}},
+    ".svg": {"metadata": {"Date": None}},
+}
 _EXPONENT_COLOURS = {1.0: BLUE, 2.0: GREEN, 3.0: VERMILION, 4.0: PURPLE}
 
 
@@ -132,6 +140,29 @@ def save(figure: Figure, stem: Path) -> list[Path]:
             break
     replace_whole(png, pixels)
     return [pdf, png]
+
+
+def write(figure: Figure, path: Path) -> list[Path]:
+    """Write a figure in the format that the path's ending names; PDF and PNG if none.
+
+    Raises:
+        InputError: For an ending of no format, and where nothing can be written.
+    """
+    path = Path(path)
+    suffix = path.suffix.lower()
+    if suffix:
+        one_of("ending", suffix, _ABOUT)
+    try:
+        if not suffix:
+            return save(figure, path)
+        replace_whole(path, _drawn(figure, format=suffix[1:], **_ABOUT[suffix]))
+    except OSError as error:
+        raise InputError(
+            f"path {shown(path)!r}",
+            f"no figure can be written there ({error.strerror or error})",
+            "a file in a folder of your own",
+        ) from error
+    return [path]
 
 
 def _drawn(figure: Figure, **options) -> bytes:
