@@ -199,6 +199,57 @@ class Status:
 
 
 @dataclass(frozen=True)
+class Plot:
+    """Draw a variable of a sweep over seeds: median, band and worst seed.
+
+    What is not said is chosen, and printed. Example:
+    jaxbias plot runs/widths --x width --y radius_lower --reduce min --hue noise
+    """
+
+    folder: tyro.conf.Positional[Path]
+    """The folder that was given to `jaxbias sweep --out`, or a file of it."""
+    x: str | None = None
+    """An axis of the sweep, or time. None: the axis of most values."""
+    y: str | None = None
+    """A variable. None: the loss."""
+    hue: str | None = None
+    """An axis with a colour for each value. None: of those left the one of most."""
+    where: Annotated[
+        tyro.conf.UseAppendAction[tuple[str, ...]], tyro.conf.arg(metavar="AXIS=VALUE")
+    ] = ()
+    """Only runs with this value of an axis. None: the first value of axes left over."""
+    at: float | None = None
+    """A saved time, where x is an axis. None: the last one."""
+    reduce: Literal["median", "min", "max"] | None = None
+    """What to draw of a variable with an entry for each neuron, cluster or sample."""
+    keep_inaccurate: bool = False
+    """Draw runs whose values may be off by more than 1 %, too."""
+    out: Path | None = None
+    """File that ends in .pdf, .png or .svg, or a name without ending for PDF and PNG.
+
+    None: PDF and PNG in the folder, named after what they show.
+    """
+
+
+@dataclass(frozen=True)
+class Export:
+    """Write the runs of a sweep as a table for other programs, one row a run.
+
+    Variables with further axes make a row for each run and entry. Example:
+    jaxbias export runs/widths --variable loss --out loss.csv
+    """
+
+    folder: tyro.conf.Positional[Path]
+    """The folder that was given to `jaxbias sweep --out`, or a file of it."""
+    out: Path
+    """File that ends in .csv or .parquet (which needs the extra of that name)."""
+    variable: Annotated[
+        tyro.conf.UseAppendAction[tuple[str, ...]], tyro.conf.arg(metavar="NAME")
+    ] = ()
+    """A variable to write; may be given again. None: all, if their axes agree."""
+
+
+@dataclass(frozen=True)
 class Bench:
     """Measure speed at equal error against the tools one would else use."""
 
@@ -214,10 +265,10 @@ class Bench:
     """Print one JSON document, a list of ratios, and nothing else."""
 
 
-Command = List | Reproduce | Verify | Radius | Sweep | Status | Bench
+Command = List | Reproduce | Verify | Radius | Sweep | Status | Plot | Export | Bench
 COMMANDS: dict[str, type] = {
     kind.__name__.lower(): kind
-    for kind in (List, Reproduce, Verify, Radius, Sweep, Status, Bench)
+    for kind in (List, Reproduce, Verify, Radius, Sweep, Status, Plot, Export, Bench)
 }
 
 

@@ -257,16 +257,26 @@ def _radius(command: commands.Radius) -> int:
 
 @run.register
 def _status(command: commands.Status) -> int:
-    from jaxbias.results.headway import headway
+    from jaxbias import cli_status
 
-    counts = headway(command.folder)
-    if command.json:
-        print_json(counts)
-    else:
-        print("{batches_written} of {batches} batches are written".format(**counts))
-        print("{runs_written} runs, {runs_unfinished} unfinished".format(**counts))
-        print("{wall_seconds:.0f} s of computing".format(**counts))
-    return 0 if counts["runs_unfinished"] == 0 else 1
+    cli_status.status(command)
+    return 0
+
+
+@run.register
+def _plot(command: commands.Plot) -> int:
+    from jaxbias import cli_folder
+
+    cli_folder.plot(command)
+    return 0
+
+
+@run.register
+def _export(command: commands.Export) -> int:
+    from jaxbias import cli_folder
+
+    cli_folder.export(command)
+    return 0
 
 
 @run.register

@@ -254,7 +254,9 @@ def test_a_sweep_is_planned_run_resumed_and_counted(tmp_path, capsys, monkeypatc
     assert capsys.readouterr().out == first.out
     assert file.stat().st_mtime_ns == written
     assert cli.main(["status", str(tmp_path / "runs")]) == 0
-    assert capsys.readouterr().out.startswith("1 of 1 batches are written\n4 runs, 0")
+    told = capsys.readouterr().out
+    assert told.startswith("1 of 1 batches are written\n4 of 4 runs are written: 4 fin")
+    assert "2 of 2 seeds are complete at every point" in told
 
 
 @pytest.mark.filterwarnings("default")

@@ -2,6 +2,7 @@
 
 from jaxbias.results.exponents import exponent as exponent
 from jaxbias.results.exports import export as export
+from jaxbias.results.headway import headway as headway
 from jaxbias.results.intervals import confidence as confidence
 from jaxbias.results.provenance import provenance as provenance
 from jaxbias.results.specs import spec_from_json as spec_from_json

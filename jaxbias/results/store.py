@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +105,22 @@ def read_manifest(folder: Path) -> dict[str, Any] | None:
         ) from error
 
 
+def read_some(path: Path, names: Sequence[str], manifest: dict[str, Any]) -> xr.Dataset:
+    """Some variables of one file of a sweep; names that it lacks are left out.
+
+    Args:
+        path: The file.
+        names: Variables.
+        manifest: Of the folder.
+
+    Raises:
+        InputError: The file is corrupt, or belongs to another sweep.
+    """
+    table = _read(path, names)
+    _same_sweep(path, table, manifest)
+    return table
+
+
 def same_data(first: xr.Dataset, second: xr.Dataset) -> bool:
     """Whether two tables are identical: the same specification and the same bits.
 
@@ -161,9 +178,11 @@ def _replace(path: Path, content: bytes) -> Path:
     return path
 
 
-def _read(path: Path) -> xr.Dataset:
+def _read(path: Path, names: Sequence[str] | None = None) -> xr.Dataset:
     try:
         with xr.open_dataset(path, engine="h5netcdf") as lazy:
+            if names is not None:
+                return lazy[[name for name in names if name in lazy]].load()
             return lazy.load()
     except _BROKEN as error:
         raise _corrupt(path, error) from error
@@ -181,6 +200,22 @@ def _corrupt(
     )
 
 
+def _same_sweep(file: Path, table: xr.Dataset, manifest: dict[str, Any]) -> None:
+    if table.attrs.get("spec_hash") != manifest.get("spec_hash"):
+        raise InputError(
+            f"file {str(file)!r}",
+            "it was written by another sweep than the rest of its folder",
+            "moving it away and running the sweep again",
+        )
+    if table.attrs.get("generator") != manifest.get("generator"):
+        raise InputError(
+            f"file {str(file)!r}",
+            f"its numbers were drawn by {table.attrs.get('generator')}, those of "
+            f"its folder by {manifest.get('generator')}",
+            "moving it away and running the sweep again",
+        )
+
+
 def _open_folder(folder: Path) -> xr.Dataset:
     manifest = read_manifest(folder)
     found = sorted(folder.glob("*.nc"))
@@ -195,19 +230,8 @@ def _open_folder(folder: Path) -> xr.Dataset:
         )
     tables = [_read(file) for file in files]
     for file, table in zip(files, tables, strict=True):
-        if manifest and table.attrs.get("spec_hash") != manifest["spec_hash"]:
-            raise InputError(
-                f"file {str(file)!r}",
-                "it was written by another sweep than the rest of its folder",
-                "moving it away and running the sweep again",
-            )
-        if manifest and table.attrs.get("generator") != manifest.get("generator"):
-            raise InputError(
-                f"file {str(file)!r}",
-                f"its numbers were drawn by {table.attrs.get('generator')}, those of "
-                f"its folder by {manifest.get('generator')}",
-                "moving it away and running the sweep again",
-            )
+        if manifest:
+            _same_sweep(file, table, manifest)
         if len(files) > 1 and RUN not in table.dims:
             raise InputError(
                 f"file {str(file)!r}",
