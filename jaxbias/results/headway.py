@@ -13,6 +13,7 @@ import xarray as xr
 
 from jaxbias._checks import InputError
 from jaxbias.results import store
+from jaxbias.results.glance import glance
 from jaxbias.results.locks import work_in
 from jaxbias.results.outcomes import is_finished, outcomes
 from jaxbias.results.planned import points_of_seeds
@@ -54,7 +55,7 @@ def headway(folder: str | os.PathLike[str]) -> dict[str, Any]:
         )
     files = [folder / name for name in manifest["files"]]
     there = [file for file in files if file.exists()]
-    tables = [store.read_some(file, _READ, manifest) for file in there]
+    tables = [glance(file, _READ, manifest) for file in there]
     seeds: Counter[int] = Counter()
     ended: Counter[str] = Counter()
     for table in tables:

@@ -2,7 +2,6 @@
 
 import json
 import os
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from jaxbias._paths import exists, shown
 from jaxbias.results.tables import combine
 
 MANIFEST = "sweep.json"
-_BROKEN = (OSError, ValueError, KeyError, RuntimeError, TypeError, EOFError)
+BROKEN = (OSError, ValueError, KeyError, RuntimeError, TypeError, EOFError)
 
 
 def write(dataset: xr.Dataset, path: str | os.PathLike[str]) -> Path:
@@ -95,30 +94,14 @@ def read_manifest(folder: Path) -> dict[str, Any] | None:
     try:
         manifest = json.loads(path.read_text())
         return {**manifest, "files": list(manifest["files"])}
-    except _BROKEN as error:
+    except BROKEN as error:
         # Without the plan nobody knows whose runs the batches beside it hold.
-        raise _corrupt(
+        raise corrupt(
             path,
             error,
             "the same command with a new folder; jaxbias.open of a batch's file still "
             "reads what is in this one",
         ) from error
-
-
-def read_some(path: Path, names: Sequence[str], manifest: dict[str, Any]) -> xr.Dataset:
-    """Some variables of one file of a sweep; names that it lacks are left out.
-
-    Args:
-        path: The file.
-        names: Variables.
-        manifest: Of the folder.
-
-    Raises:
-        InputError: The file is corrupt, or belongs to another sweep.
-    """
-    table = _read(path, names)
-    _same_sweep(path, table, manifest)
-    return table
 
 
 def same_data(first: xr.Dataset, second: xr.Dataset) -> bool:
@@ -178,21 +161,26 @@ def _replace(path: Path, content: bytes) -> Path:
     return path
 
 
-def _read(path: Path, names: Sequence[str] | None = None) -> xr.Dataset:
+def _read(path: Path) -> xr.Dataset:
     try:
         with xr.open_dataset(path, engine="h5netcdf") as lazy:
-            if names is not None:
-                return lazy[[name for name in names if name in lazy]].load()
             return lazy.load()
-    except _BROKEN as error:
-        raise _corrupt(path, error) from error
+    except BROKEN as error:
+        raise corrupt(path, error) from error
 
 
-def _corrupt(
+def corrupt(
     path: Path,
     error: Exception,
     fix: str = "deleting it and running the same command again, which computes only it",
 ) -> InputError:
+    """What to say of a file that cannot be read.
+
+    Args:
+        path: The file.
+        error: Why.
+        fix: What to do about it.
+    """
     return InputError(
         f"file {str(path)!r}",
         f"it is corrupt or cut short ({reason(error)})",
@@ -200,7 +188,14 @@ def _corrupt(
     )
 
 
-def _same_sweep(file: Path, table: xr.Dataset, manifest: dict[str, Any]) -> None:
+def same_sweep(file: Path, table: xr.Dataset, manifest: dict[str, Any]) -> None:
+    """Refuse a file that the sweep of its folder has not written.
+
+    Args:
+        file: For the message.
+        table: What is in it.
+        manifest: Of the folder.
+    """
     if table.attrs.get("spec_hash") != manifest.get("spec_hash"):
         raise InputError(
             f"file {str(file)!r}",
@@ -231,7 +226,7 @@ def _open_folder(folder: Path) -> xr.Dataset:
     tables = [_read(file) for file in files]
     for file, table in zip(files, tables, strict=True):
         if manifest:
-            _same_sweep(file, table, manifest)
+            same_sweep(file, table, manifest)
         if len(files) > 1 and RUN not in table.dims:
             raise InputError(
                 f"file {str(file)!r}",

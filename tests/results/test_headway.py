@@ -8,6 +8,7 @@ import xarray as xr
 
 from jaxbias._checks import InputError
 from jaxbias.results import headway, store
+from jaxbias.results.glance import glance
 from jaxbias.results.headway import rate
 from jaxbias.results.planned import points_of_seeds
 
@@ -51,6 +52,22 @@ def test_batches_and_runs_are_counted(tmp_path):
     assert found["wall_seconds"] == 3.0
     assert found["bytes"] == sum(path.stat().st_size for path in tmp_path.iterdir())
     assert (found["at_work"], found["batches_at_work"]) == (False, 0)
+
+
+def test_a_glance_sees_what_the_table_holds(tmp_path):
+    saved = batch([0, 1, 0], seeds=[4, 5, 6], inaccurate=[True, False, False])
+    saved = saved.assign_attrs(spec_hash="f", generator="g", created="c")
+    path = store.write(saved.assign(loss=("run", [1.0, 2.0, 3.0])), tmp_path / "a.nc")
+    plan = {"spec_hash": "f", "generator": "g"}
+    seen = glance(path, ("status", "inaccurate", "seed", "lost"), plan)
+    assert seen.attrs == saved.attrs
+    assert set(seen.variables) == {"status", "inaccurate", "seed"}
+    for name in seen.variables:
+        np.testing.assert_array_equal(seen[name], saved[name], strict=True)
+    assert seen.status.attrs["flag_meanings"] == FLAGS["flag_meanings"]
+    odd = store.write(batch([0]).expand_dims(time=2), tmp_path / "b.nc")
+    with pytest.raises(InputError, match=r"b\.nc.*corrupt"):
+        glance(odd, ("status",), {})
 
 
 def test_what_a_folder_does_not_say_is_not_guessed(tmp_path):
