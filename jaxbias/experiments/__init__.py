@@ -1,0 +1,29 @@
+"""Experiments: what a sweep can run many times. JAX is loaded on first use."""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from jaxbias.experiments.experiment import Column as Column
+    from jaxbias.experiments.experiment import Experiment as Experiment
+    from jaxbias.experiments.experiment import Outcome as Outcome
+    from jaxbias.experiments.experiment import Work as Work
+
+_LAZY = {
+    "Column": "jaxbias.experiments.experiment",
+    "Experiment": "jaxbias.experiments.experiment",
+    "Outcome": "jaxbias.experiments.experiment",
+    "Work": "jaxbias.experiments.experiment",
+}
+
+__all__ = ["Column", "Experiment", "Outcome", "Work"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        return getattr(importlib.import_module(_LAZY[name]), name)
+    raise AttributeError(f"module 'jaxbias.experiments' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
