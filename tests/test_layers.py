@@ -27,6 +27,7 @@ FLOORS = [
     {"results"},
     {"plots"},
     {"reports"},
+    {"experiments"},
     {"sweeps"},
     {"studies", "verification", "benchmarks", "verbs"},
     {"cli", "__main__"},

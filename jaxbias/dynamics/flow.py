@@ -143,6 +143,7 @@ class GradientFlow:
         width: Array | int | None = None,
         padded: int | None = None,
         dtype: str | None = None,
+        dataset: Dataset | None = None,
     ) -> Problem:
         """Draw data and initial weights.
 
@@ -157,10 +158,12 @@ class GradientFlow:
             width: Replaces the network's width; at most ``padded``.
             padded: Number of neurons in the arrays; the width if not given.
             dtype: ``float32`` or ``float64``; JAX's default float if not given.
+            dataset: Stands for a fixed data set, as an argument of a program that is
+                not to hold it.
         """
         dtype = dtype or jnp.zeros(()).dtype.name
         if isinstance(self.data, Dataset):
-            dataset = cast(self.data, dtype)
+            dataset = cast(self.data if dataset is None else dataset, dtype)
         else:
             assert self.samples is not None
             dataset = self.data.sample(

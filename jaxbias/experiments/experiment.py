@@ -122,7 +122,7 @@ class Experiment:
     def draw(
         self,
         key: Key[Array, ""],
-        point: Mapping[str, Array],
+        point: Mapping[str, Any],
         shared: Any,
         padded: int | None,
     ) -> Any:
@@ -196,7 +196,7 @@ def in_one_piece(experiment: Experiment) -> bool:
     return type(experiment).run is not Experiment.run
 
 
-def point_of(experiment: Experiment) -> tuple[float, ...]:
+def point_of(experiment: Experiment) -> tuple[float | int, ...]:
     """Values of the batched fields, in their order."""
     return tuple(get_at(experiment, path) for path in experiment.batched)
 

@@ -46,6 +46,10 @@ class Observable:
         """The function's value."""
         return self.function(snapshot)
 
+    def __spec__(self) -> str:
+        """In a specification, the name: functions of one's own have no JSON form."""
+        return self.name
+
     def size(self, snapshot: Snapshot) -> Array:
         """The scale at this time: one number."""
         if self.scale is None:

@@ -21,6 +21,7 @@ def spec_to_json(spec: Any) -> str:
 
     A frozen dataclass becomes ``{"class": "module:Name", ...fields}``; a named
     object of a module, such as a registered loss, ``{"object": "module:name"}``.
+    An object with the method ``__spec__`` is what that returns.
     Arrays of more than 64 entries are replaced by shape, dtype and SHA-256 digest:
     enough to tell two data sets apart, not to rebuild them.
 
@@ -75,6 +76,8 @@ def _encode(value: Any, path: str) -> Any:
         return {"tuple": items} if isinstance(value, tuple) else items
     if isinstance(value, dict):
         return {"dict": [[k, _encode(v, f"{path}.{k}")] for k, v in value.items()]}
+    if hasattr(type(value), "__spec__"):
+        return _encode(value.__spec__(), path)
     named = _name_in_module(value)
     if named is not None:
         return {"object": named}

@@ -1,7 +1,8 @@
 """Runs sorted into buckets: one compiled program each.
 
-Width, noise, scale and seed ride inside a program; whatever else differs between two
-points (exponent, loss, sizes) puts them into different buckets.
+Seeds and the fields that an experiment calls ``batched`` ride inside a program; what
+else differs between two points (exponent, loss, sizes) puts them into different
+buckets.
 """
 
 import dataclasses
@@ -9,48 +10,58 @@ import functools
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from jaxbias._checks import InputError
-from jaxbias.data.dataset import Dataset
-from jaxbias.dynamics.flow import GradientFlow
-from jaxbias.networks.initialization import representable_scale
+from jaxbias.experiments.experiment import (
+    Experiment,
+    abstract,
+    data_sets,
+    point_of,
+)
 from jaxbias.results.specs import spec_to_json
-from jaxbias.sweeps.costs import dim_of, padded_widths, samples_of
+from jaxbias.sweeps.costs import padded_widths
 from jaxbias.sweeps.grid import MOST_RUNS, Axis, points
 
 _MOST_BYTES = 2**38
 
 
 class Run(NamedTuple):
-    """One run: its number in the sweep, its point, and the tolerances to solve at."""
+    """One run.
+
+    Attributes:
+        number: In the sweep.
+        seed: Folded into its key.
+        values: Of the axes.
+        point: Of the fields that ride, in the experiment's order.
+        size: Of its arrays before padding; 0 where the experiment has none.
+        factors: Of the tolerance, each to be solved at.
+    """
 
     number: int
     seed: int
     values: tuple[Any, ...]
-    width: int
-    noise: float
-    scale: float
+    point: tuple[float | int, ...]
+    size: int
     factors: tuple[float, ...]
 
 
 @dataclasses.dataclass(frozen=True)
 class Bucket:
-    """Runs that one program serves: the flow they share and the padded width."""
+    """Runs that one program serves.
 
-    flow: GradientFlow
+    Attributes:
+        experiment: Of any of them: the template of all, with its data set.
+        padded: Size of the arrays; 0 where the experiment has none.
+        runs: Seed by seed.
+    """
+
+    experiment: Experiment
     padded: int
     runs: tuple[Run, ...]
 
     @property
-    def samples(self) -> int:
-        """Training rows."""
-        return samples_of(self.flow)
-
-    @property
     def widest(self) -> int:
-        """Neurons of the widest run."""
-        return max(run.width for run in self.runs)
+        """The largest size of a run."""
+        return max(run.size for run in self.runs)
 
     @property
     def lanes_per_seed(self) -> int:
@@ -78,48 +89,38 @@ class Batch:
     most_lanes: int
 
 
-def identity(flow: GradientFlow) -> tuple[Hashable, ...]:
-    """What makes two flows one program; a data set of one's own counts as itself."""
-    parts = (getattr(flow, field.name) for field in dataclasses.fields(flow))
-    return tuple(id(p) if isinstance(p, Dataset) else p for p in parts)
-
-
-def template(flow: GradientFlow) -> GradientFlow:
-    """The flow without what rides in the lanes, equal for all runs of a bucket."""
-    init = dataclasses.replace(flow.network.init, scale=1.0)  # pyright: ignore[reportArgumentType]
-    width = flow.network.groups
-    network = dataclasses.replace(flow.network, width=width, init=init)
-    data = flow.data
-    if not isinstance(data, Dataset):
-        data = dataclasses.replace(data, noise=1.0)
-    return dataclasses.replace(flow, network=network, data=data)
+def identity(experiment: Experiment) -> Hashable:
+    """What makes two experiments one bucket; a data set counts as itself."""
+    template = experiment.template()
+    return abstract(template), data_sets(template)
 
 
 def make_runs(
-    flow: GradientFlow,
+    experiment: Experiment,
     axes: Sequence[Axis],
     seeds: Sequence[int],
     *,
     first: int = 0,
     without: Iterable[tuple[str, int]] = (),
-    dtype: str,
-) -> list[tuple[GradientFlow, Run]]:
+) -> list[tuple[Experiment, Run]]:
     """The runs of a grid, seeds innermost, numbered from ``first``.
 
     Args:
-        flow: The flow that is swept.
+        experiment: What is swept.
         axes: Its axes.
         seeds: The seeds of every point.
         first: Number of the first run.
         without: Points (see ``point_name``) and seeds to leave out.
-        dtype: The precision, in which every scale must be representable.
+
+    Returns:
+        The runs, each with the template of its program.
 
     Raises:
-        InputError: The flow refuses a point, or a scale underflows.
+        InputError: The experiment refuses a point, or a run is too large.
     """
     without = set(without)
     runs = []
-    grid = points(flow, axes)
+    grid = points(experiment, axes)
     if len(grid) * len(seeds) > MOST_RUNS:
         raise InputError(
             f"{len(grid):,} points with {len(seeds):,} seeds each",
@@ -127,36 +128,27 @@ def make_runs(
             "fewer of either, or shares of them in folders of their own",
         )
     for values, here in grid:
-        network = here.network
-        representable_scale(network.init.scale, dtype)
-        noise = 0.0 if isinstance(here.data, Dataset) else here.data.noise
-        _fits(here, dtype)
-        shared = template(here)
+        riding = dict(zip(here.batched, point_of(here), strict=True))
+        size = 0 if here.size is None else int(riding[here.size])
+        _fits(here, size)
+        shared = here.template()
         name = point_name(values)
         for seed in seeds:
             if (name, seed) in without:
                 continue
-            run = Run(
-                first + len(runs),
-                seed,
-                values,
-                network.width,
-                float(noise),
-                float(network.init.scale),
-                (),
-            )
+            number = first + len(runs)
+            run = Run(number, seed, values, tuple(riding.values()), size, ())
             runs.append((shared, run))
     return runs
 
 
-def _fits(flow: GradientFlow, dtype: str) -> None:
+def _fits(experiment: Experiment, size: int) -> None:
     """Refuse a point of which one run is beyond any machine's memory."""
-    width, size = flow.network.width, np.dtype(dtype).itemsize
-    needed = (width * (samples_of(flow) + dim_of(flow))) * size
-    needed += samples_of(flow) * dim_of(flow) * size
+    work = experiment.work(size or None)
+    needed = work.problem_bytes + 4 * work.scores
     if needed > _MOST_BYTES:
         raise InputError(
-            f"width={width}, samples={samples_of(flow)}, dim={dim_of(flow)}",
+            work.shown(),
             f"one run needs at least {needed / 2**30:,.0f} GiB of memory",
             "smaller sizes",
         )
@@ -168,10 +160,10 @@ def point_name(values: tuple[Any, ...]) -> str:
 
 
 def make_buckets(
-    runs: Sequence[tuple[GradientFlow, Run]],
+    runs: Sequence[tuple[Experiment, Run]],
     tolerances: tuple[float, ...],
     check_every: int,
-    seconds: Callable[[GradientFlow, int], float],
+    seconds: Callable[[Experiment, int], float],
     sizes: Sequence[Sequence[int]] | None = None,
 ) -> list[Bucket]:
     """Runs sorted into buckets, which come in the order in which they first occur.
@@ -185,27 +177,32 @@ def make_buckets(
         runs: Of a sweep, each with what it shares.
         tolerances: Factors of the tolerance.
         check_every: See above.
-        seconds: What a run of a flow costs at an array width.
-        sizes: The array widths of the buckets of each flow, if they are settled.
+        seconds: What a run of an experiment costs at an array size.
+        sizes: The array sizes of the buckets of each program, if they are settled.
     """
     place: dict[int, int] = {}
     for _, run in runs:
         place.setdefault(run.seed, len(place))
-    shared: dict[tuple[Hashable, ...], list[tuple[GradientFlow, Run]]] = {}
-    for flow, run in runs:
-        shared.setdefault(identity(flow), []).append((flow, run))
+    shared: dict[Hashable, list[tuple[Experiment, Run]]] = {}
+    names: dict[int, Hashable] = {}
+    for template, run in runs:
+        # All seeds of a point have one template.
+        name = names.setdefault(id(template), identity(template))
+        shared.setdefault(name, []).append((template, run))
     buckets = []
     for number, members in enumerate(shared.values()):
-        flow = members[0][0]
+        template = members[0][0]
         counts: dict[int, int] = {}
         for _, run in members:
-            counts[run.width] = counts.get(run.width, 0) + 1
-        if sizes is None:
-            padded = padded_widths(counts, functools.partial(seconds, flow))
-        else:
+            counts[run.size] = counts.get(run.size, 0) + 1
+        if sizes is not None:
             padded = {w: min(s for s in sizes[number] if s >= w) for w in counts}
-        for width in dict.fromkeys(padded.values()):
-            own = [run for _, run in members if padded[run.width] == width]
+        elif template.size is None:
+            padded = {0: 0}
+        else:
+            padded = padded_widths(counts, functools.partial(seconds, template))
+        for size in dict.fromkeys(padded.values()):
+            own = [run for _, run in members if padded[run.size] == size]
             checked = tuple(
                 run._replace(
                     factors=tolerances if i % check_every == 0 else tolerances[:1]
@@ -213,5 +210,5 @@ def make_buckets(
                 for i, run in enumerate(own)
             )
             by_seed = sorted(checked, key=lambda run: place[run.seed])
-            buckets.append(Bucket(flow, width, tuple(by_seed)))
+            buckets.append(Bucket(template, size, tuple(by_seed)))
     return buckets

@@ -8,9 +8,9 @@ import jax
 import xarray as xr
 
 from jaxbias._checks import InputError
-from jaxbias.dynamics.flow import GradientFlow
+from jaxbias.experiments.experiment import Experiment
 from jaxbias.sweeps.bucket import Batch, Bucket
-from jaxbias.sweeps.costs import call_bytes, call_size, dim_of
+from jaxbias.sweeps.costs import call_bytes, call_size
 from jaxbias.sweeps.plan import Plan
 
 PROGRAM = "program"
@@ -19,7 +19,7 @@ PROGRAM = "program"
 _BASE_BYTES, _PROGRAM_BYTES = 545_000_000, 62_000_000
 
 
-def refuse_too_large(plan: Plan, dtype: str, returned: bool) -> None:
+def refuse_too_large(plan: Plan, returned: bool) -> None:
     """Refuse a plan of which one call takes more memory than this machine has.
 
     Raises:
@@ -27,12 +27,12 @@ def refuse_too_large(plan: Plan, dtype: str, returned: bool) -> None:
     """
     there = _machine_bytes()
     for batch in _one_of_each(plan.batches):
-        needed = _call_bytes(batch, dtype, returned)
+        needed = _call_bytes(batch, returned)
         if needed > there:
             bucket = batch.bucket
+            work = bucket.experiment.work(bucket.widest or None)
             raise InputError(
-                f"width={bucket.widest}, samples={bucket.samples}, "
-                f"dim={dim_of(bucket.flow)}",
+                work.shown(),
                 f"one call of their program takes about {needed / 2**30:,.1f} GiB of "
                 f"memory, and this machine has {there / 2**30:,.1f}",
                 "smaller sizes",
@@ -41,18 +41,16 @@ def refuse_too_large(plan: Plan, dtype: str, returned: bool) -> None:
 
 def forecast(
     plan: Plan,
-    dtype: str,
     returned: bool,
-    seconds: Callable[[GradientFlow, int], float],
+    seconds: Callable[[Experiment, int], float],
     row_bytes: Callable[[Bucket], int],
 ) -> xr.Dataset:
     """A plan's table with what each of its programs will take.
 
     Args:
         plan: Of the sweep.
-        dtype: Precision of the arrays.
         returned: Whether networks are returned for measurements.
-        seconds: What a run of a flow costs at an array width.
+        seconds: What a run of an experiment costs at an array size.
         row_bytes: What a run of a bucket takes in a file.
 
     Returns:
@@ -75,8 +73,8 @@ def forecast(
         rows["program_width"].append(bucket.padded)
         rows["program_runs"].append(runs)
         rows["program_files"].append(len(own))
-        rows["program_seconds"].append(runs * seconds(bucket.flow, bucket.padded))
-        rows["program_bytes"].append(_call_bytes(batch, dtype, returned))
+        rows["program_seconds"].append(runs * seconds(bucket.experiment, bucket.padded))
+        rows["program_bytes"].append(_call_bytes(batch, returned))
         files += runs * written
         # A batch's table is held twice while it is written.
         largest = max(largest, 2 * written * max(len(b.runs) for b in own))
@@ -97,18 +95,12 @@ def _one_of_each(batches: Sequence[Batch]) -> list[Batch]:
     return list(first.values())
 
 
-def _call_bytes(batch: Batch, dtype: str, returned: bool) -> int:
+def _call_bytes(batch: Batch, returned: bool) -> int:
     bucket = batch.bucket
-    size = call_size(
-        bucket.flow,
-        bucket.padded,
-        bucket.lanes_per_seed,
-        batch.most_lanes,
-        dtype,
-        returned,
-        jax.default_backend(),
-    )
-    return call_bytes(bucket.flow, bucket.padded, size, dtype, returned)
+    work = bucket.experiment.work(bucket.padded or None)
+    backend = jax.default_backend()
+    size = call_size(work, bucket.lanes_per_seed, batch.most_lanes, returned, backend)
+    return call_bytes(work, size, returned)
 
 
 def _machine_bytes() -> float:

@@ -1,4 +1,4 @@
-"""Axes of a sweep: text to values, names to fields, values to flows. Free of JAX."""
+"""Axes of a sweep: text to values, names to fields. Free of JAX."""
 
 import dataclasses
 import difflib
@@ -8,12 +8,13 @@ import math
 import numbers
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
 import numpy as np
 
 from jaxbias._checks import InputError, positive_int, told, unmasked
+from jaxbias.experiments.fields import field_paths, get_at, replace_at
 
 _WORDS = {"true": True, "false": False, "none": None}
 _MAX_SEED = 2**32 - 1
@@ -216,18 +217,6 @@ def label(value: Any) -> Any:
     return name if isinstance(name, str) else repr(value)
 
 
-def field_paths(spec: Any, prefix: str = "") -> Iterator[str]:
-    """Dotted paths of every field of nested dataclasses that an axis could set."""
-    for field in dataclasses.fields(spec):
-        value = getattr(spec, field.name)
-        if not field.init or hasattr(value, "__array__"):
-            continue
-        path = prefix + field.name
-        yield path
-        if dataclasses.is_dataclass(value):
-            yield from field_paths(value, path + ".")
-
-
 def resolve_path(spec: Any, name: str) -> str:
     """The one field that a bare or dotted name means.
 
@@ -254,20 +243,6 @@ def resolve_path(spec: Any, name: str) -> str:
     )
 
 
-def get_at(spec: Any, path: str) -> Any:
-    """The value of the field at a dotted path."""
-    for name in path.split("."):
-        spec = getattr(spec, name)
-    return spec
-
-
-def replace_at(spec: Any, path: str, value: Any) -> Any:
-    """A copy of nested dataclasses with one field replaced."""
-    name, _, rest = path.partition(".")
-    inner = replace_at(getattr(spec, name), rest, value) if rest else value
-    return dataclasses.replace(spec, **{name: inner})
-
-
 def named_axes(over: Any) -> None:
     """Refuse anything but a dictionary from names.
 
@@ -283,26 +258,27 @@ def named_axes(over: Any) -> None:
 
 
 def resolve_axes(
-    flow: Any, over: Mapping[str, Any], taken: Iterable[str] = ()
+    experiment: Any, over: Mapping[str, Any], taken: Iterable[str] = ()
 ) -> tuple[Axis, ...]:
-    """The axes of a sweep over a flow's fields, checked value by value.
+    """The axes of a sweep over an experiment's fields, checked value by value.
 
     Args:
-        flow: The flow whose fields are swept.
+        experiment: Whose fields are swept.
         over: Values by bare name (``width``) or dotted path (``network.width``).
         taken: Names of variables, which no axis may have; an axis that would is
-            called ``flow_`` and its path.
+            called by its path, or ``axis_`` and that.
 
     Raises:
         InputError: A name fits no field or several, an axis has no values or one
-            twice, or a value is of the wrong kind or refused by the flow.
+            twice, or a value is of the wrong kind or refused by
+            the experiment.
     """
     named_axes(over)
     axes: list[Axis] = []
     taken = set(taken)
     for name, values in over.items():
-        path = resolve_path(flow, name)
-        current = get_at(flow, path)
+        path = resolve_path(experiment, name)
+        current = get_at(experiment, path)
         many = isinstance(values, Iterable) and not isinstance(values, str)
         many = many and getattr(values, "ndim", 1) > 0
         unmasked(name, values)
@@ -320,7 +296,8 @@ def resolve_axes(
                 "distinct values",
             )
         short = path.rsplit(".", 1)[-1]
-        short = "flow_" + path.replace(".", "_") if short in taken else short
+        short = path.replace(".", "_") if short in taken else short
+        short = f"axis_{short}" if short in taken else short
         if any(path == axis.path for axis in axes):
             raise InputError(
                 f"axis {name!r}", f"{path!r} is swept already", "one axis for a field"
@@ -367,11 +344,12 @@ def _kind(current: Any) -> type:
     return bases[-1] if bases else type(current)
 
 
-def points(flow: Any, axes: Sequence[Axis]) -> list[tuple[tuple[Any, ...], Any]]:
-    """Every point of the grid: its values and the flow that has them.
+def points(experiment: Any, axes: Sequence[Axis]) -> list[tuple[tuple[Any, ...], Any]]:
+    """Every point of the grid: its values and the experiment that has them.
 
     Raises:
-        InputError: The flow refuses a combination of values, or there are too many.
+        InputError: The experiment refuses a combination of values, or there are too
+            many.
     """
     count = math.prod(len(axis.values) for axis in axes)
     if count > MOST_RUNS:
@@ -382,7 +360,7 @@ def points(flow: Any, axes: Sequence[Axis]) -> list[tuple[tuple[Any, ...], Any]]
         )
     grid = []
     for values in itertools.product(*(axis.values for axis in axes)):
-        here = flow
+        here = experiment
         for axis, value in zip(axes, values, strict=True):
             here = replace_at(here, axis.path, value)
         grid.append((values, here))

@@ -10,10 +10,9 @@ are drawn once for all of them; solved together are those that take about as man
 
 import dataclasses
 import functools
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -21,29 +20,30 @@ from jax import lax
 from jaxtyping import Array, Key
 
 from jaxbias import _draws
-from jaxbias.dynamics.adaptive import Adaptive
-from jaxbias.dynamics.fixed_step import FixedStep
-from jaxbias.dynamics.flow import GradientFlow, Problem
-from jaxbias.dynamics.solve import solve
-from jaxbias.sweeps.bucket import Bucket, identity
+from jaxbias.experiments.experiment import Experiment, Outcome, abstract
+from jaxbias.experiments.measurement import Measurement
+from jaxbias.sweeps.bucket import Bucket
 from jaxbias.sweeps.costs import call_size
 
-Observed = tuple[tuple[str, Callable[..., Any]], ...]
-Integrator = Adaptive | FixedStep
+FACTOR = "factor"
 
 
 class Lanes(NamedTuple):
-    """What rides in the vmap; one entry a lane."""
+    """What rides in the vmap; one entry a lane.
+
+    Attributes:
+        seed: Folded into the key.
+        point: By the dotted field, and ``"factor"`` of the tolerance.
+    """
 
     seed: np.ndarray
-    width: np.ndarray
-    noise: np.ndarray
-    scale: np.ndarray
-    factor: np.ndarray
+    point: dict[str, np.ndarray]
 
     def take(self, index: np.ndarray) -> "Lanes":
         """The lanes at these places."""
-        return Lanes(*(column[index] for column in self))
+        return Lanes(
+            self.seed[index], {name: own[index] for name, own in self.point.items()}
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,30 +51,18 @@ class Program:
     """What is compiled once: the static half of a bucket.
 
     Attributes:
-        flow: The flow all lanes share; compared by ``identity``.
-        identity: See ``bucket.identity``.
-        padded: Neurons in the arrays.
-        dtype: ``float32`` or ``float64``.
-        times: When to observe.
-        observe: Names and functions of a snapshot.
-        integrator: Of every lane; a lane's factor multiplies its tolerance.
-        form: ``auto``, ``reduced`` or ``raw``.
-        keep: Rows to return with the final weights: ``centres``, ``samples``, None.
+        template: What all lanes share, without data sets, which are arguments.
+        padded: Size of the arrays; 0 where there is none.
+        measurements: Whose needs are returned.
         group: Lanes that are drawn together, all of one seed.
         groups: Groups in a call.
         block: Lanes in a vmapped block.
         blocks: Blocks in a call.
     """
 
-    flow: GradientFlow = dataclasses.field(compare=False)
-    identity: tuple[Hashable, ...]
+    template: Experiment
     padded: int
-    dtype: str
-    times: tuple[float, ...]
-    observe: Observed
-    integrator: Integrator
-    form: str
-    keep: str | None
+    measurements: tuple[Measurement, ...]
     group: int
     groups: int
     block: int
@@ -82,41 +70,21 @@ class Program:
 
 
 def make_program(
-    bucket: Bucket,
-    lanes: int,
-    *,
-    dtype: str,
-    times: tuple[float, ...],
-    observe: Observed,
-    integrator: Integrator | None,
-    form: str = "auto",
-    keep: str | None = None,
+    bucket: Bucket, lanes: int, measurements: tuple[Measurement, ...] = ()
 ) -> Program:
     """The program of a bucket whose largest batch has this many lanes."""
     size = call_size(
-        bucket.flow,
-        bucket.padded,
+        bucket.experiment.work(bucket.padded or None),
         bucket.lanes_per_seed,
         lanes,
-        dtype,
-        keep is not None,
+        bool(measurements),
         jax.default_backend(),
     )
-    return Program(
-        bucket.flow,
-        identity(bucket.flow),
-        bucket.padded,
-        dtype,
-        times,
-        observe,
-        Adaptive() if integrator is None else integrator,
-        form,
-        keep,
-        *size,
-    )
+    template = abstract(bucket.experiment.template())
+    return Program(template, bucket.padded, measurements, *size)
 
 
-def split_by_step(
+def split_by_factor(
     program: Program, lanes: Lanes
 ) -> Iterator[tuple[Program, np.ndarray]]:
     """Programs and the places of their lanes, which are sorted by falling factor.
@@ -124,143 +92,163 @@ def split_by_step(
     A tolerance rides in the lanes; a fixed step decides how many steps there are, so
     each factor of it is a program of its own.
     """
-    if isinstance(program.integrator, Adaptive):
-        yield program, np.arange(len(lanes.factor))
+    factors = lanes.point[FACTOR]
+    if program.template.at_factor(1.0) is None:
+        yield program, np.arange(len(factors))
         return
-    for factor in sorted(set(lanes.factor.tolist()), reverse=True):
-        method, step = program.integrator.method, program.integrator.step
-        finer = FixedStep(method, float(step) * float(factor))
-        chosen = np.flatnonzero(lanes.factor == factor)
-        yield dataclasses.replace(program, integrator=finer), chosen
+    for factor in sorted(set(factors.tolist()), reverse=True):
+        finer = program.template.at_factor(factor)
+        assert finer is not None
+        yield (
+            dataclasses.replace(program, template=finer),
+            np.flatnonzero(factors == factor),
+        )
+
+
+def draw_lanes(
+    program: Program, key: Array, lanes: Lanes, drawn: Array, shared: Any
+) -> Any:
+    """The problems of all lanes of a call, groups after each other."""
+    template = program.template
+
+    def one(key: Array, point: Any) -> Any:
+        return template.draw(key, point, shared, program.padded or None)
+
+    def group(lanes: Lanes) -> Any:
+        # The key has no lane axis, so the vmap leaves the draws outside.
+        own = _draws.fold_in(key, lanes.seed[0])
+        return jax.vmap(functools.partial(one, own))(lanes.point)
+
+    # Random bits drawn one group at a time compile in a third of the time on a CPU,
+    # where a vmap would also fuse them into everything that reads them.
+    if jax.default_backend() == "cpu":
+        problems = lax.map(unless_idle(group), (lanes, drawn))
+    else:
+        problems = jax.vmap(group)(lanes)
+    return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), problems)
+
+
+def unless_idle(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function of busy blocks; zeros for the others, at no cost."""
+
+    def called(arguments: tuple[Any, Array]) -> Any:
+        given, busy = arguments
+        shapes = jax.eval_shape(function, given)
+        idle = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
+        return lax.cond(busy, lambda: function(given), lambda: idle)
+
+    return called
 
 
 @functools.lru_cache(maxsize=64)
-def compiled(program: Program) -> Callable[..., dict[str, Any]]:
-    """The jitted function ``(key, lanes, drawn, order, active) -> values``.
+def compiled(program: Program) -> Callable[..., tuple[Outcome, Any]]:
+    """The jitted function ``(key, lanes, drawn, order, active, shared)``.
 
     ``lanes`` have the leading axes (groups, group), ``order`` their places for each of
     (blocks, block); ``drawn`` (groups,) and ``active`` (blocks,) say which of them
-    count. Others are skipped and return zeros.
+    count. Others are skipped and return zeros. It gives outcomes and what the
+    measurements need.
     """
-    degree = program.flow.network.activation.degree
+    template = program.template
 
-    def draw(key: Array, lane: Lanes) -> Problem:
-        return program.flow.problem(
-            key,
-            noise=jnp.asarray(lane.noise),
-            scale=jnp.asarray(lane.scale),
-            width=jnp.asarray(lane.width),
-            padded=program.padded,
-            dtype=program.dtype,
-        )
-
-    def run(problem: Problem, factor: Array) -> dict[str, Any]:
-        integrator = program.integrator
-        if isinstance(integrator, Adaptive):
-            rtol = integrator.tolerance(degree, program.flow.loss) * factor
-            integrator = eqx.tree_at(
-                lambda i: i.rtol, integrator, rtol, is_leaf=lambda x: x is None
-            )
-        done = solve(
-            problem, program.times, dict(program.observe), integrator, program.form
-        )
-        values: dict[str, Any] = {
-            "observables": done.observables,
-            "status": done.status,
-            **{name: done.statistics[name] for name in STATISTICS},
-        }
-        if program.keep is not None:
-            data = problem.dataset
-            centres = program.keep == "centres"
-            values["final"] = done.final
-            values["rows"] = data.centres if centres else data.inputs
-            values["row_labels"] = data.centre_labels if centres else data.labels
-        return values
-
-    def draw_group(key: Array, group: Lanes) -> Problem:
-        # The key has no lane axis, so the vmap leaves the draws outside.
-        own = _draws.fold_in(key, group.seed[0])
-        return jax.vmap(functools.partial(draw, own))(group)
-
-    def unless_idle(function: Callable[..., Any]) -> Callable[..., Any]:
-        def called(arguments: tuple[Any, Array]) -> Any:
-            given, busy = arguments
-            shapes = jax.eval_shape(function, given)
-            idle = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
-            return lax.cond(busy, lambda: function(given), lambda: idle)
-
-        return called
+    def run(problem: Any, shared: Any) -> tuple[Outcome, Any]:
+        outcome, kept = template.run(problem, shared)
+        return outcome, [one.needs(kept) for one in program.measurements]
 
     @jax.jit
     def call(
-        key: Array, lanes: Lanes, drawn: Array, order: Array, active: Array
-    ) -> dict[str, Any]:
-        # Random bits drawn one group at a time compile in a third of the time on a CPU,
-        # where a vmap would also fuse them into everything that reads them.
-        draws = functools.partial(draw_group, key)
-        if jax.default_backend() == "cpu":
-            problems = lax.map(unless_idle(draws), (lanes, drawn))
-        else:
-            problems = jax.vmap(draws)(lanes)
-        factors = jnp.asarray(lanes.factor, program.dtype)
-        given = (problems, factors)
-        given = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), given)
+        key: Array,
+        lanes: Lanes,
+        drawn: Array,
+        order: Array,
+        active: Array,
+        shared: Any,
+    ) -> tuple[Outcome, Any]:
+        problems = draw_lanes(program, key, lanes, drawn, shared)
 
-        def solved(places: Array) -> dict[str, Any]:
-            return jax.vmap(run)(*jax.tree.map(lambda x: x[places], given))
+        def solved(places: Array) -> tuple[Outcome, Any]:
+            chosen = jax.tree.map(lambda x: x[places], problems)
+            return jax.vmap(lambda problem: run(problem, shared))(chosen)
 
         return lax.map(unless_idle(solved), (order, active))
 
     return call
 
 
-STATISTICS = (
-    "evaluations",
-    "rejected",
-    "sliding",
-    "repelling",
-    "error_estimate",
-    "balance_error",
-)
+class Call(NamedTuple):
+    """The arguments of one call of a program, and which lanes they are.
+
+    Attributes:
+        lanes: With the leading axes (groups, group).
+        drawn: Which groups count.
+        order: Places of the lanes among those, (blocks, block).
+        active: Which blocks count.
+        used: How many solved lanes count; they come first.
+        places: Of those among all lanes.
+    """
+
+    lanes: Lanes
+    drawn: np.ndarray
+    order: np.ndarray
+    active: np.ndarray
+    used: int
+    places: np.ndarray
+
+
+def calls_of(program: Program, lanes: Lanes) -> Iterator[Call]:
+    """The calls by which lanes are pushed through a program."""
+    groups = _seed_groups(lanes.seed, program.group)
+    shape = (program.blocks, program.block)
+    for start in range(0, len(groups), program.groups):
+        here = groups[start : start + program.groups]
+        busy = np.arange(program.groups) < len(here)
+        here = here + here[-1:] * (program.groups - len(here))
+        drawn = np.stack([np.resize(group, program.group) for group in here])
+        places, order = _solving_order(lanes, drawn)
+        # The last block is filled up with its own last lane, which costs no step.
+        filled = np.resize(order[-1:], program.blocks * program.block)
+        filled[: len(order)] = order
+        active = np.arange(program.blocks) * program.block < len(order)
+        yield Call(
+            lanes.take(drawn), busy, filled.reshape(shape), active, len(order), places
+        )
+
+
+Finish = Callable[[Outcome, Any, int], dict[str, np.ndarray]]
 
 
 def run_lanes(
-    program: Program,
-    key: Key[Array, ""],
-    lanes: Lanes,
-    finish: Callable[[dict[str, Any], int], dict[str, np.ndarray]],
+    program: Program, key: Key[Array, ""], lanes: Lanes, shared: Any, finish: Finish
 ) -> dict[str, np.ndarray]:
-    """Push lanes through a program, segment by segment.
+    """Push lanes of an experiment of one piece through its program, call by call.
 
     Args:
         program: Of the lanes' bucket.
         key: The stream's key, into which every lane folds its seed.
         lanes: Any number of lanes.
-        finish: Called after each segment with its values (leading axis lane, always
-            equally long) and how many of them count; returns what to keep.
+        shared: What all runs share.
+        finish: Called after each call with its outcomes, what measurements need
+            (leading axis lane, always equally long) and how many lanes count; returns
+            what to keep.
 
     Returns:
         What ``finish`` returned, joined along the lanes and in their order.
     """
     parts: list[dict[str, np.ndarray]] = []
     places: list[np.ndarray] = []
-    call = compiled(program)
-    groups = _seed_groups(lanes.seed, program.group)
-    for start in range(0, len(groups), program.groups):
-        here = groups[start : start + program.groups]
-        busy = np.arange(program.groups) < len(here)
-        here = here + here[-1:] * (program.groups - len(here))
-        drawn = np.stack([np.resize(group, program.group) for group in here])
-        solved, order = _solving_order(lanes, drawn)
-        # The last block is filled up with its own last lane, which costs no step.
-        filled = np.resize(order[-1:], program.blocks * program.block)
-        filled[: len(order)] = order
-        shape = (program.blocks, program.block)
-        active = np.arange(program.blocks) * program.block < len(order)
-        values = call(key, lanes.take(drawn), busy, filled.reshape(shape), active)
-        values = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), values)
-        parts.append(finish(values, len(order)))
-        places.append(solved)
+    function = compiled(program)
+    for call in calls_of(program, lanes):
+        found = function(key, call.lanes, call.drawn, call.order, call.active, shared)
+        outcome, needed = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), found)
+        parts.append(finish(outcome, needed, call.used))
+        places.append(call.places)
+    return in_order(parts, places)
+
+
+def in_order(
+    parts: list[dict[str, np.ndarray]], places: list[np.ndarray]
+) -> dict[str, np.ndarray]:
+    """What calls gave, joined along the lanes and in their order."""
     back = np.argsort(np.concatenate(places))
     return {n: np.concatenate([part[n] for part in parts])[back] for n in parts[0]}
 
@@ -288,5 +276,6 @@ def _solving_order(lanes: Lanes, drawn: np.ndarray) -> tuple[np.ndarray, np.ndar
     """
     places, order = np.unique(drawn, return_index=True)
     own = lanes.take(places)
-    ranked = np.lexsort((own.width, own.noise, own.scale, -own.factor))
+    riding = [values for name, values in own.point.items() if name != FACTOR]
+    ranked = np.lexsort((*riding, -own.point[FACTOR]))
     return places[ranked], order[ranked]

@@ -6,16 +6,14 @@ by all others, so that shards, machines and later versions of the constants agre
 
 import dataclasses
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from jaxbias._axes import CLUSTER, FEATURE, NEURON, SAMPLE
-from jaxbias.dynamics.flow import GradientFlow
-from jaxbias.observables import Observable
+from jaxbias._axes import TIME
+from jaxbias.experiments.experiment import Column, Experiment, Work
 from jaxbias.sweeps.bucket import Batch, Bucket
-from jaxbias.sweeps.costs import clusters_of, dim_of
 
 # What a kill may lose, and what a round over all points may take if buckets are many.
 BATCH_SECONDS, ROUND_SECONDS, _LEAST_SECONDS = 30.0, 120.0, 5.0
@@ -27,7 +25,7 @@ class Layout:
     """The cut of one part of a sweep.
 
     Attributes:
-        padded: Array widths of each group of buckets, in the order of the groups.
+        padded: Array sizes of each group of buckets, in the order of the groups.
         rounds: Into how many rounds the seeds are cut.
     """
 
@@ -46,7 +44,7 @@ class Layout:
 
 def count_rounds(
     buckets: Sequence[Bucket],
-    seconds: Callable[[GradientFlow, int], float],
+    seconds: Callable[[Experiment, int], float],
     row_bytes: Callable[[Bucket], int],
     largest: int | None,
     shards: int,
@@ -55,7 +53,7 @@ def count_rounds(
 
     Args:
         buckets: Of one part of a sweep.
-        seconds: What a run of a flow costs at an array width.
+        seconds: What a run of an experiment costs at an array size.
         row_bytes: What a run of a bucket takes in a file.
         largest: Runs in a batch, at most, if given.
         shards: Among how many the runs are to be split.
@@ -65,7 +63,7 @@ def count_rounds(
     rounds = 1
     for bucket in buckets:
         runs = len(bucket.runs)
-        work = runs * seconds(bucket.flow, bucket.padded)
+        work = runs * seconds(bucket.experiment, bucket.padded)
         rounds = max(rounds, math.ceil(work / target))
         rounds = max(rounds, math.ceil(runs * row_bytes(bucket) / BATCH_BYTES))
         if largest is not None:
@@ -116,25 +114,15 @@ def shard_of(batches: Sequence[Batch], part: int, parts: int) -> list[Batch]:
     return [batch for batch in batches if batch.round % parts == part]
 
 
-def row_bytes(
-    bucket: Bucket,
-    observables: Sequence[Observable],
-    times: int,
-    dtype: str,
-) -> int:
-    """What a run takes in a file before compression, its observables alone.
+def row_bytes(columns: Mapping[str, Column], work: Work, times: int, dtype: str) -> int:
+    """What a run takes in a file before compression.
 
     Args:
-        bucket: Of the run.
-        observables: What is saved at every time.
-        times: How many times.
+        columns: Its variables.
+        work: Of the run, which says how long axes are.
+        times: Entries along the axis time.
         dtype: Precision of the numbers.
     """
-    sizes = {
-        NEURON: bucket.widest,
-        SAMPLE: bucket.samples,
-        FEATURE: dim_of(bucket.flow),
-        CLUSTER: clusters_of(bucket.flow),
-    }
-    entries = sum(math.prod(sizes.get(axis, 1) for axis in o.axes) for o in observables)
-    return entries * times * np.dtype(dtype).itemsize
+    sizes = {**work.sizes, TIME: times}
+    shapes = ([sizes.get(axis, 1) for axis in c.axes] for c in columns.values())
+    return sum(map(math.prod, shapes)) * np.dtype(dtype).itemsize

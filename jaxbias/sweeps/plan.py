@@ -7,20 +7,17 @@ the same batches. A folder keeps its plan; extending one adds a part of new runs
 import dataclasses
 import functools
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from jaxbias._axes import RUN, SEED
+from jaxbias._axes import RUN, SEED, TIME
 from jaxbias._checks import InputError
-from jaxbias.data.dataset import Dataset
-from jaxbias.dynamics.adaptive import Adaptive
-from jaxbias.dynamics.fixed_step import FixedStep
-from jaxbias.dynamics.flow import GradientFlow
-from jaxbias.observables import Observable
+from jaxbias.experiments.experiment import Experiment
+from jaxbias.experiments.measurement import Measurement
 from jaxbias.results.provenance import GENERATOR, same_generator
 from jaxbias.results.specs import spec_from_json, spec_hash, spec_to_json
 from jaxbias.results.store import read_manifest
@@ -33,32 +30,19 @@ from jaxbias.sweeps.bucket import (
     make_runs,
     point_name,
 )
-from jaxbias.sweeps.costs import (
-    clusters_of,
-    evaluations,
-    run_seconds,
-    samples_of,
-    seconds_of_factor,
-)
 from jaxbias.sweeps.grid import Axis, label
 from jaxbias.sweeps.layout import Layout, count_rounds, make_batches, row_bytes
 
-# Of the manifest: 2 names the cut into batches, 1 left it to the version that read it.
-SCHEMA = 2
-RIDING = ("width", "noise", "scale")
+# Of the manifest: 3 names the experiment, 2 the cut of a flow into batches, 1 left that
+# to the version that read it.
+SCHEMA = 3
 
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """Everything a run's numbers depend on, beside its point and its seed."""
+    """What a run's numbers depend on, beside its experiment, point and seed."""
 
-    times: tuple[float, ...]
-    observe: tuple[str, ...]
-    radius_at: str | None
-    order: float
-    integrator: Adaptive | FixedStep | None
-    form: str
-    dtype: str
+    measure: tuple[Measurement, ...]
     tolerances: tuple[float, ...]
     check_every: int
     root: str
@@ -73,7 +57,7 @@ class Plan:
     spec: str
     batches: tuple[Batch, ...]
     manifest: dict[str, Any]
-    has_noise: bool
+    riding: tuple[str, ...]
 
     @property
     def spec_hash(self) -> str:
@@ -86,8 +70,8 @@ class Plan:
             RUN: [run.number for run in runs],
             SEED: [run.seed for run in runs],
         }
-        for name in RIDING if self.has_noise else ("width", "scale"):
-            columns[name] = [getattr(run, name) for run in runs]
+        for i, name in enumerate(self.riding):
+            columns[name] = [run.point[i] for run in runs]
         for i, axis in enumerate(self.axes):
             columns[axis.name] = [label(run.values[i]) for run in runs]
         return {name: (RUN, np.asarray(column)) for name, column in columns.items()}
@@ -116,7 +100,7 @@ class Plan:
 
 
 def make_plan(
-    flow: GradientFlow,
+    experiment: Experiment,
     axes: tuple[Axis, ...],
     seeds: tuple[int, ...],
     settings: Settings,
@@ -125,12 +109,11 @@ def make_plan(
     *,
     extend: bool = False,
     shards: int = 1,
-    observables: Sequence[Observable] = (),
 ) -> Plan:
     """The plan of a call, joined to the one its folder already has.
 
     Args:
-        flow: The flow that is swept.
+        experiment: What is swept.
         axes: Its axes.
         seeds: The seeds of every point.
         settings: What is computed.
@@ -138,7 +121,6 @@ def make_plan(
         found: The plan it has, from ``read_manifest``.
         extend: Whether runs may be added to that.
         shards: Among how many calls the runs are split.
-        observables: What is saved, which tells the size of files.
 
     Raises:
         InputError: The folder holds another sweep, numbers of another generator,
@@ -146,7 +128,7 @@ def make_plan(
             false.
     """
     spec = {
-        "flow": flow,
+        "experiment": experiment,
         "axes": [axis.path for axis in axes],
         "names": [axis.name for axis in axes],
         **{f.name: getattr(settings, f.name) for f in dataclasses.fields(settings)},
@@ -173,11 +155,11 @@ def make_plan(
     count = functools.partial(
         count_rounds,
         seconds=functools.partial(seconds_of, settings),
-        row_bytes=functools.partial(bytes_of, settings, observables),
+        row_bytes=functools.partial(bytes_of, settings),
         largest=settings.batch,
         shards=shards,
     )
-    batches = _batches(flow, axes, parts, settings, layouts, count)
+    batches = _batches(experiment, axes, parts, settings, layouts, count)
     manifest = {
         "schema_version": SCHEMA,
         "spec": json.loads(text),
@@ -187,8 +169,18 @@ def make_plan(
         "layouts": [layout.to_json() for layout in layouts],
         "files": [batch.name for batch in batches],
     }
-    has_noise = not isinstance(flow.data, Dataset)
-    return Plan(axes, text, tuple(batches), manifest, has_noise)
+    riding = short_names(experiment.batched)
+    return Plan(axes, text, tuple(batches), manifest, riding)
+
+
+def short_names(paths: Iterable[str]) -> tuple[str, ...]:
+    """The last part of each dotted path, or all of it where two have the same."""
+    paths = tuple(paths)
+    ends = [path.rsplit(".", 1)[-1] for path in paths]
+    return tuple(
+        end if ends.count(end) == 1 else path.replace(".", "_")
+        for end, path in zip(ends, paths, strict=True)
+    )
 
 
 def begun(folder: Path, manifest: dict[str, Any]) -> bool:
@@ -231,7 +223,7 @@ def plan_in(
 
 
 def _batches(
-    flow: GradientFlow,
+    experiment: Experiment,
     axes: Sequence[Axis],
     parts: Sequence[Any],
     settings: Settings,
@@ -245,9 +237,7 @@ def _batches(
     for number, part in enumerate(parts):
         over, seeds = _part_from_json(part)
         here = [dataclasses.replace(a, values=over[a.path]) for a in axes]
-        runs = make_runs(
-            flow, here, seeds, first=len(seen), without=seen, dtype=settings.dtype
-        )
+        runs = make_runs(experiment, here, seeds, first=len(seen), without=seen)
         seen.update((point_name(run.values), run.seed) for _, run in runs)
         settled = layouts[number].padded if number < len(layouts) else None
         cost = functools.partial(seconds_of, settings)
@@ -264,29 +254,29 @@ def _batches(
 
 
 def _array_widths(buckets: Sequence[Bucket]) -> tuple[tuple[int, ...], ...]:
-    """Array widths of the buckets of each flow."""
+    """Array sizes of the buckets of each program."""
     widths: dict[Any, list[int]] = {}
     for bucket in buckets:
-        widths.setdefault(identity(bucket.flow), []).append(bucket.padded)
+        widths.setdefault(identity(bucket.experiment), []).append(bucket.padded)
     return tuple(map(tuple, widths.values()))
 
 
-def seconds_of(settings: Settings, flow: GradientFlow, padded: int) -> float:
-    """What a run of a flow costs at an array width, its checks included."""
-    calls = evaluations(settings.integrator, settings.times, flow)
-    checks = sum(seconds_of_factor(f, flow) for f in settings.tolerances[1:])
-    first = seconds_of_factor(settings.tolerances[0], flow)
-    calls *= first + checks / settings.check_every
-    points = {None: 0, "samples": samples_of(flow), "centres": clusters_of(flow)}
-    radii = points[settings.radius_at]
-    return run_seconds(flow, padded, settings.dtype, calls, radii)
+def seconds_of(settings: Settings, experiment: Experiment, padded: int) -> float:
+    """What a run of an experiment costs at an array size, its checks included."""
+    work = experiment.work(padded or None)
+    checks = sum(work.at_factor(f) for f in settings.tolerances[1:])
+    solved = work.at_factor(settings.tolerances[0]) + checks / settings.check_every
+    return solved + sum(one.seconds(work) for one in settings.measure)
 
 
-def bytes_of(
-    settings: Settings, observables: Sequence[Observable], bucket: Bucket
-) -> int:
+def bytes_of(settings: Settings, bucket: Bucket) -> int:
     """What a run of a bucket takes in a file before compression."""
-    return row_bytes(bucket, observables, len(settings.times), settings.dtype)
+    experiment = bucket.experiment
+    columns = dict(experiment.columns())
+    for one in settings.measure:
+        columns |= one.columns(experiment)
+    work, times = experiment.work(bucket.widest or None), experiment.coordinates()
+    return row_bytes(columns, work, len(times.get(TIME, (0,))), experiment.dtype)
 
 
 def _part_to_json(axes: Sequence[Axis], seeds: tuple[int, ...]) -> Any:

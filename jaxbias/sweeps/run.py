@@ -1,4 +1,4 @@
-"""The verb: runs of a flow over axes and seeds, as one labelled table."""
+"""The verb: runs of an experiment over axes and seeds, as one labelled table."""
 
 import functools
 import json
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
@@ -21,32 +22,37 @@ from jaxbias.dynamics.fixed_step import FixedStep
 from jaxbias.dynamics.flow import GradientFlow
 from jaxbias.dynamics.refinement import REFINEMENTS
 from jaxbias.dynamics.schedule import checked, logarithmic
-from jaxbias.observables import Observable, resolve
+from jaxbias.experiments.experiment import Experiment, in_one_piece
+from jaxbias.experiments.flow import Flow
+from jaxbias.experiments.measurement import Measurement, Radii
+from jaxbias.observables import Observable
 from jaxbias.results.provenance import provenance
 from jaxbias.results.store import open as open_results
 from jaxbias.results.store import write
 from jaxbias.results.tables import combine
 from jaxbias.sweeps.assemble import (
+    INACCURATE,
     METERS,
-    RADII,
-    RADIUS_ROWS,
-    finish_segment,
+    STATUS,
+    columns_of,
+    finish_call,
     make_table,
+    metered,
 )
 from jaxbias.sweeps.bucket import Batch, identity
+from jaxbias.sweeps.checkpoint import Checkpoint, remove_states
 from jaxbias.sweeps.forecast import forecast, refuse_too_large
 from jaxbias.sweeps.grid import parse_shard, resolve_axes, seed_list
 from jaxbias.sweeps.keys import stream_key
 from jaxbias.sweeps.lanes import (
-    STATISTICS,
+    FACTOR,
     Lanes,
     make_program,
     run_lanes,
-    split_by_step,
+    split_by_factor,
 )
 from jaxbias.sweeps.layout import shard_of
 from jaxbias.sweeps.plan import (
-    RIDING,
     Plan,
     Settings,
     bytes_of,
@@ -54,6 +60,7 @@ from jaxbias.sweeps.plan import (
     plan_in,
     seconds_of,
 )
+from jaxbias.sweeps.segments import run_segments
 from jaxbias.sweeps.sharing import joined, to_compute
 
 Progress = Callable[[int, int, str], None]
@@ -63,18 +70,19 @@ _FINAL = 500.0
 
 
 def sweep(
-    flow: GradientFlow,
+    experiment: Experiment | GradientFlow,
     over: Mapping[str, Any],
     seeds: Any,
     *,
     times: Any = None,
     out: str | Path | None = None,
-    observe: Iterable[str | Observable] = ("loss", "minimum_margin"),
+    observe: Iterable[str | Observable] | None = None,
+    measure: Iterable[Measurement] = (),
     radius_at: str | None = None,
     order: float = 2,
     integrator: Adaptive | FixedStep | None = None,
-    form: str = "auto",
-    dtype: str = "float64",
+    form: str | None = None,
+    dtype: str | None = None,
     tolerances: Sequence[float] = (1.0,),
     check_every: int = 1,
     root: str = "jaxbias",
@@ -85,14 +93,17 @@ def sweep(
     dry_run: bool = False,
     progress: Progress | None = None,
 ) -> xr.Dataset:
-    """Run a flow at every point of a grid and every seed.
+    """Run an experiment at every point of a grid and every seed.
 
     The key of a run is a function of ``root`` and its seed alone, so all points share
     their random numbers and a run is the same alone, in a batch and in a shard. Runs
-    that differ in seed, width, noise and scale share one compiled program.
+    that differ in seed and in fields that the experiment calls ``batched`` (of a flow
+    width, noise and scale) share one compiled program.
 
     Args:
-        flow: The flow at the point from which the axes depart.
+        experiment: What is run, at the point from which the axes depart. A flow is
+            solved and observed as the arguments from ``times`` to ``dtype`` say, which
+            other experiments hold themselves.
         over: Values of each axis, by the bare name of a field (``"width"``,
             ``"noise"``, ``"scale"``, ``"exponent"``, ``"samples"``, ``"loss"``...) or
             by its dotted path (``"network.width"``).
@@ -102,13 +113,16 @@ def sweep(
         out: A folder. Batches go seed by seed over all points. Each is written there
             when it is done, and the same call again computes only those whose files
             are missing. Calls at the same time share the work.
-        observe: Names of observables, or observables of one's own.
-        radius_at: ``"centres"`` or ``"samples"``: the robustness radius of the final
+        observe: Names of observables, or observables of one's own; the loss and the
+            least margin if not given.
+        measure: What is measured on the networks at the end.
+        radius_at: ``"centres"`` or ``"samples"``: short for
+            ``measure=[Radii(radius_at, order)]``, the robustness radius of the final
             network at each centre or training row.
         order: The norm of the radius, 2 or ``inf``.
         integrator: ``Adaptive()`` if not given.
-        form: ``auto``, ``reduced`` or ``raw``.
-        dtype: ``float64`` or ``float32``, whatever JAX's default is.
+        form: ``auto`` (if not given), ``reduced`` or ``raw``.
+        dtype: ``float64`` (if not given) or ``float32``, whatever JAX's default is.
         tolerances: ``(1.0,)``, or three falling factors such as
             ``dynamics.refinement.REFINEMENTS``: checked runs are solved at each, report
             the last and get ``<name>_numerical_error`` (infinite where the three do
@@ -152,67 +166,48 @@ def sweep(
         6
     """
     started = time.perf_counter()
-    observables = resolve(observe)
+    if isinstance(experiment, GradientFlow):
+        experiment = _flow(experiment, times, observe, integrator, form, dtype)
+    else:
+        given = (times, observe, integrator, form, dtype)
+        _check_experiment(experiment, given)
+    if radius_at is not None:
+        measure = (*measure, Radii(_row_kind(radius_at), float(order)))
     settings = Settings(
-        times=tuple(
-            map(float, checked(logarithmic(_FINAL) if times is None else times))
-        ),
-        observe=tuple(observables),
-        radius_at=radius_at,
-        order=float(order),
-        integrator=integrator,
-        form=form,
-        dtype=dtype,
+        measure=tuple(measure),
         tolerances=tuple(map(float, tolerances)),
         check_every=check_every,
         root=root,
         batch=batch,
     )
-    _check(settings, flow)
+    _check(settings)
+    columns = columns_of(experiment, settings)
     part, parts = parse_shard(shard)
     folder = None if out is None else Path(out)
-    taken = {
-        RUN,
-        SEED,
-        TIME,
-        "status",
-        *STATISTICS,
-        *METERS.values(),
-        "inaccurate",
-        *RADII,
-        *observables,
-    }
-    axes = resolve_axes(flow, over, taken | {"bucket", "padded", "batch"})
+    taken = {RUN, SEED, TIME, STATUS, INACCURATE, *columns}
+    axes = resolve_axes(experiment, over, taken | {"bucket", "padded", "batch"})
     listed = seed_list(seeds)
     make = lambda found: make_plan(
-        flow,
-        axes,
-        listed,
-        settings,
-        folder,
-        found,
-        extend=extend,
-        shards=parts,
-        observables=tuple(observables.values()),
+        experiment, axes, listed, settings, folder, found, extend=extend, shards=parts
     )
     plan = plan_in(folder, make, into_existing)
-    returned = radius_at is not None
-    refuse_too_large(plan, dtype, returned)
-    _check_draws(plan, dtype)
+    returned = bool(settings.measure)
+    refuse_too_large(plan, returned)
+    _check_draws(plan)
     if dry_run:
         cost = functools.partial(seconds_of, settings)
-        weight = functools.partial(bytes_of, settings, tuple(observables.values()))
-        return forecast(plan, dtype, returned, cost, weight)
+        weight = functools.partial(bytes_of, settings)
+        return forecast(plan, returned, cost, weight)
     mine = shard_of(plan.batches, part, parts)
     total, done = sum(len(b.runs) for b in mine), 0
-    metered: list[xr.Dataset] = []
-    used = Adaptive() if integrator is None else integrator
+    meters: list[xr.Dataset] = []
 
     def computed(one: Batch) -> xr.Dataset:
         nonlocal started
         count = None if progress is None else _ahead(progress, done, one, total)
-        table = _run_batch(one, plan, settings, observables, count, started)
-        metered.append(table[list(METERS.values())])
+        table = _run_batch(one, plan, settings, folder, count, started)
+        if metered(table):
+            meters.append(table[list(METERS.values())])
         started = time.perf_counter()
         return table
 
@@ -227,7 +222,7 @@ def sweep(
         for one in mine:
             tables.append(computed(one))
             count_done(one)
-        _warn(metered, used)
+        _warn(meters, experiment)
         _say_if_empty(mine, part, parts, plan)
         return combine(tables) if tables else plan.table().isel({RUN: slice(0)})
     with joined(folder, make) as (plan, claims):
@@ -236,21 +231,88 @@ def sweep(
         for one, missing in to_compute(folder, claims, plan, mine):
             if missing:
                 write(computed(one), folder / one.name)
+                remove_states(folder, one.name)
             count_done(one)
-    _warn(metered, used)
+    _warn(meters, experiment)
     _say_if_empty(mine, part, parts, plan)
     if any((folder / b.name).exists() for b in plan.batches):
         return open_results(folder)
     return plan.table().isel({RUN: slice(0)})
 
 
-def _check_draws(plan: Plan, dtype: str) -> None:
+def _flow(
+    flow: GradientFlow,
+    times: Any,
+    observe: Iterable[str | Observable] | None,
+    integrator: Adaptive | FixedStep | None,
+    form: str | None,
+    dtype: str | None,
+) -> Flow:
+    """The experiment of a flow, with what is left out filled in."""
+    chosen: dict[str, Any] = {
+        "observe": None if observe is None else _listed(observe),
+        "integrator": integrator,
+        "form": form,
+        "dtype": dtype,
+    }
+    chosen = {name: value for name, value in chosen.items() if value is not None}
+    times = checked(logarithmic(_FINAL) if times is None else times)
+    return Flow(flow, tuple(map(float, times)), **chosen)
+
+
+def _listed(observe: Iterable[str | Observable]) -> Any:
+    # A bare string is refused where names are looked up.
+    return observe if isinstance(observe, str) else tuple(observe)
+
+
+def _check_experiment(experiment: Any, given: tuple[Any, ...]) -> None:
+    if not isinstance(experiment, Experiment):
+        raise InputError(
+            f"a sweep of {type(experiment).__name__}",
+            "a gradient flow or an experiment is run many times",
+            "jaxbias.sweep(jaxbias.dynamics.GradientFlow(...), over, seeds)",
+        )
+    names = ("times", "observe", "integrator", "form", "dtype")
+    set_here = [n for n, value in zip(names, given, strict=True) if value is not None]
+    if set_here:
+        name = type(experiment).__name__
+        raise InputError(
+            f"{set_here[0]}= beside a {name}",
+            "an experiment holds that itself; only a flow is told here",
+            f"a {name} with another {set_here[0]}, or none of it",
+        )
+
+
+def _row_kind(radius_at: str) -> str:
+    one_of("radius_at", radius_at, ("centres", "samples"))
+    return radius_at
+
+
+def _check_draws(plan: Plan) -> None:
     """Refuse points that the data or the network refuse when they are drawn."""
-    with jax.enable_x64(dtype == "float64"):
-        flows = {identity(b.bucket.flow): b.bucket.flow for b in plan.batches}
-        for flow in flows.values():
-            draw = functools.partial(flow.problem, dtype=dtype)
-            jax.eval_shape(draw, _draws.seed_key(0))
+    buckets = {identity(b.bucket.experiment): b.bucket for b in plan.batches}
+    for bucket in buckets.values():
+        experiment = bucket.experiment
+        with jax.enable_x64(experiment.dtype == "float64"):
+            point = _points(experiment, [bucket.runs[0].point], [1.0])
+            point = {name: jnp.asarray(values[0]) for name, values in point.items()}
+            # Drawn wide: what does not depend on the width is refused all the same.
+            draw = lambda key, shared, own=experiment, at=point, b=bucket: own.draw(
+                key, at, shared, b.padded or None
+            )
+            shared = jax.eval_shape(experiment.shared)
+            jax.eval_shape(draw, _draws.seed_key(0), shared)
+
+
+def _points(
+    experiment: Experiment, points: Sequence[tuple[float | int, ...]], factors: Any
+) -> dict[str, np.ndarray]:
+    """What rides in each lane, in the precision of the runs."""
+    found: dict[str, np.ndarray] = {}
+    for name, values in zip(experiment.batched, zip(*points, strict=True), strict=True):
+        kind = np.int64 if isinstance(values[0], int) else np.dtype(experiment.dtype)
+        found[name] = np.asarray(values, kind)
+    return {**found, FACTOR: np.asarray(factors, experiment.dtype)}
 
 
 def _ahead(
@@ -260,9 +322,10 @@ def _ahead(
     return lambda share: progress(done + int(share * len(batch.runs)), total, _RUNS)
 
 
-def _warn(tables: Sequence[xr.Dataset], integrator: Adaptive | FixedStep) -> None:
+def _warn(tables: Sequence[xr.Dataset], experiment: Experiment) -> None:
     """One line for all runs that were computed, of those off by more than 1 %."""
-    if not tables:
+    integrator = getattr(experiment, "integrator", None)
+    if not tables or integrator is None:
         return
     meters = {
         name: np.concatenate([table[column].values for table in tables])
@@ -281,9 +344,7 @@ def _say_if_empty(mine: Sequence[Batch], part: int, parts: int, plan: Plan) -> N
         )
 
 
-def _check(settings: Settings, flow: GradientFlow) -> None:
-    one_of("dtype", settings.dtype, ("float64", "float32"))
-    one_of("form", settings.form, ("auto", "reduced", "raw"))
+def _check(settings: Settings) -> None:
     positive_int("check_every", settings.check_every)
     if settings.batch is not None:
         positive_int("batch", settings.batch)
@@ -296,22 +357,13 @@ def _check(settings: Settings, flow: GradientFlow) -> None:
             "give the numerical error",
             f"tolerances={REFINEMENTS!r}",
         )
-    if settings.radius_at is not None:
-        one_of("radius_at", settings.radius_at, RADIUS_ROWS)
-        if settings.radius_at == "centres" and not hasattr(flow.data, "noise"):
-            if getattr(flow.data, "centre_labels", None) is None:
-                raise InputError(
-                    "radius_at='centres' with a data set without centres",
-                    "there is no centre to start from",
-                    "radius_at='samples'",
-                )
 
 
 def _run_batch(
     batch: Batch,
     plan: Plan,
     settings: Settings,
-    observables: Mapping[str, Observable],
+    folder: Path | None,
     count: Callable[[float], None] | None,
     started: float,
 ) -> xr.Dataset:
@@ -319,41 +371,32 @@ def _run_batch(
     pairs = [(i, f) for i, run in enumerate(batch.runs) for f in run.factors]
     # A fixed step makes a program of each factor, the coarse ones first.
     pairs.sort(key=lambda pair: -pair[1])
-    functions = tuple((name, o.function) for name, o in observables.items())
-    columns = {
-        name: [getattr(batch.runs[i], name) for i, _ in pairs] for name in RIDING
-    }
-    lanes = Lanes(
-        np.asarray([batch.runs[i].seed for i, _ in pairs], np.uint32),
-        np.asarray(columns["width"], np.int64),
-        np.asarray(columns["noise"], settings.dtype),
-        np.asarray(columns["scale"], settings.dtype),
-        np.asarray([factor for _, factor in pairs], settings.dtype),
-    )
-    with jax.enable_x64(settings.dtype == "float64"):
-        program = make_program(
-            batch.bucket,
-            batch.most_lanes,
-            dtype=settings.dtype,
-            times=settings.times,
-            observe=functions,
-            integrator=settings.integrator,
-            form=settings.form,
-            keep=settings.radius_at,
-        )
-        finish = finish_segment(program, settings.order, len(pairs), count)
-        key = stream_key(settings.root)
-        parts = [
-            run_lanes(one, key, lanes.take(chosen), finish)
-            for one, chosen in split_by_step(program, lanes)
-        ]
+    experiment = batch.bucket.experiment
+    seeds = np.asarray([batch.runs[i].seed for i, _ in pairs], np.uint32)
+    points = [batch.runs[i].point for i, _ in pairs]
+    lanes = Lanes(seeds, _points(experiment, points, [factor for _, factor in pairs]))
+    checkpoint = None
+    with jax.enable_x64(experiment.dtype == "float64"):
+        program = make_program(batch.bucket, batch.most_lanes, settings.measure)
+        finish = finish_call(program, len(pairs), count)
+        key, shared = stream_key(settings.root), experiment.shared()
+        parts = []
+        for number, (one, chosen) in enumerate(split_by_factor(program, lanes)):
+            own = lanes.take(chosen)
+            if in_one_piece(experiment):
+                parts.append(run_lanes(one, key, own, shared, finish))
+                continue
+            if folder is not None:
+                name = f"{batch.name}.{number}"
+                checkpoint = Checkpoint(folder, name, plan.spec_hash)
+            parts.append(run_segments(one, key, own, shared, finish, checkpoint))
     values = {name: np.concatenate([p[name] for p in parts]) for name in parts[0]}
-    table = make_table(batch, plan, settings, observables, pairs, values)
+    table = make_table(batch, plan, settings, pairs, values)
     device = jax.devices()[0]
     return table.assign_attrs(
         provenance(
             seeds=[run.seed for run in batch.runs],
-            precision=settings.dtype,
+            precision=experiment.dtype,
             device=f"{device.platform} {device.device_kind}",
             wall_seconds=time.perf_counter() - started,
         ),

@@ -1,5 +1,4 @@
 import dataclasses
-import functools
 
 import jax.numpy as jnp
 import numpy as np
@@ -10,13 +9,17 @@ from jaxbias.data.dataset import Dataset
 from jaxbias.dynamics.adaptive import Adaptive
 from jaxbias.dynamics.fixed_step import FixedStep
 from jaxbias.dynamics.flow import GradientFlow
+from jaxbias.experiments.experiment import Work
+from jaxbias.experiments.flow import Flow
+from jaxbias.experiments.flow_costs import dim_of, evaluations, flow_work, samples_of
 from jaxbias.networks import PReLU, TwoLayer
 from jaxbias.sweeps import bucket, costs, grid
 
 
 def buckets_of(flow, over, seeds=(0, 1), tolerances=(1.0,), every=1, dtype="float64"):
-    axes = grid.resolve_axes(flow, over)
-    runs = bucket.make_runs(flow, axes, seeds, dtype=dtype)
+    experiment = Flow(flow, (1.0,), dtype=dtype)
+    axes = grid.resolve_axes(experiment, over)
+    runs = bucket.make_runs(experiment, axes, seeds)
     return bucket.make_buckets(
         runs, tolerances, every, lambda flow, padded: 1e-5 * padded
     )
@@ -29,7 +32,9 @@ def test_width_noise_scale_and_seed_share_a_bucket(flow):
     assert len(one.runs) == 24
     assert [run.seed for run in one.runs] == [0] * 12 + [1] * 12
     assert [run.number for run in one.runs] == [*range(0, 24, 2), *range(1, 24, 2)]
-    assert one.runs[13] == bucket.Run(3, 1, (20, 0.1, 1e-5), 20, 0.1, 1e-5, (1.0,))
+    assert one.runs[13] == bucket.Run(
+        3, 1, (20, 0.1, 1e-5), (20, 0.1, 1e-5), 20, (1.0,)
+    )
 
 
 @pytest.mark.parametrize(
@@ -51,7 +56,7 @@ def test_an_init_axis_carries_its_scale_in_the_lanes(flow):
     init = flow.network.init
     over = {"init": [init, dataclasses.replace(init, scale=0.5)]}
     (one,) = buckets_of(flow, over, seeds=(0,))
-    assert [run.scale for run in one.runs] == [1e-3, 0.5]
+    assert [run.point[2] for run in one.runs] == [1e-3, 0.5]
 
 
 def test_padded_widths_are_four_a_factor_of_two():
@@ -79,18 +84,24 @@ def test_widths_merge_where_padding_is_cheaper_than_compiling():
 
 
 def test_what_a_run_costs_grows_with_what_it_does(flow, cubic):
-    cost = functools.partial(costs.run_seconds, dtype="float32", evaluations=800.0)
+    def cost(flow, width, dtype="float32"):
+        return flow_work(flow, width, dtype, evaluations=800.0).seconds
+
     wide, narrow = cost(flow, 256), cost(flow, 32)
     assert 4 < wide / narrow <= 8
     assert cost(flow, 32, dtype="float64") > narrow
-    assert cost(flow, 32, radii=10) > narrow + 0.01
     times = (10.0, 200.0)
-    usual = costs.evaluations(None, times, flow)
-    assert costs.evaluations(Adaptive(accuracy="final outputs"), times, flow) < usual
-    assert costs.evaluations(Adaptive(rtol=1e-6), times, flow) > usual
-    assert costs.evaluations(Adaptive(max_steps=10), times, flow) == 30
-    assert costs.evaluations(FixedStep("euler", 0.5), times, flow) == 800
-    assert costs.evaluations(None, times, cubic) < usual
+    usual = evaluations(Adaptive(), times, flow)
+    assert evaluations(Adaptive(accuracy="final outputs"), times, flow) < usual
+    assert evaluations(Adaptive(rtol=1e-6), times, flow) > usual
+    assert evaluations(Adaptive(max_steps=10), times, flow) == 30
+    assert evaluations(FixedStep("euler", 0.5), times, flow) == 800
+    assert evaluations(Adaptive(), times, cubic) < usual
+    work = Flow(flow, times).work(32)
+    assert work.at_factor(0.25) == pytest.approx(2 * work.seconds)
+    assert Flow(cubic, times).work(32).at_factor(0.125) == pytest.approx(
+        2 * Flow(cubic, times).work(32).seconds
+    )
 
 
 def test_one_run_in_so_many_is_checked(flow):
@@ -100,10 +111,11 @@ def test_one_run_in_so_many_is_checked(flow):
 
 
 def test_array_widths_that_are_settled_are_kept_to(flow):
-    axes = grid.resolve_axes(flow, {"samples": [8, 12], "width": [20, 60]})
-    runs = bucket.make_runs(flow, axes, (0, 1), dtype="float64")
+    experiment = Flow(flow, (1.0,))
+    axes = grid.resolve_axes(experiment, {"samples": [8, 12], "width": [20, 60]})
+    runs = bucket.make_runs(experiment, axes, (0, 1))
     made = bucket.make_buckets(runs, (1.0,), 1, lambda *_: 0.0, [[20, 60], [100]])
-    assert [(b.samples, b.padded, len(b.runs)) for b in made] == [
+    assert [(samples_of(b.experiment.flow), b.padded, len(b.runs)) for b in made] == [
         (8, 20, 2),
         (8, 60, 2),
         (12, 100, 4),
@@ -111,12 +123,11 @@ def test_array_widths_that_are_settled_are_kept_to(flow):
 
 
 def test_runs_of_an_earlier_part_are_left_out_and_numbers_go_on(flow):
-    axes = grid.resolve_axes(flow, {"width": [4, 8]})
+    experiment = Flow(flow, (1.0,))
+    axes = grid.resolve_axes(experiment, {"width": [4, 8]})
     before = {(bucket.point_name((4,)), 0), (bucket.point_name((4,)), 1)}
-    runs = bucket.make_runs(
-        flow, axes, (0, 1, 2), first=2, without=before, dtype="float64"
-    )
-    assert [(r.number, r.seed, r.width) for _, r in runs] == [
+    runs = bucket.make_runs(experiment, axes, (0, 1, 2), first=2, without=before)
+    assert [(r.number, r.seed, r.size) for _, r in runs] == [
         (2, 2, 4),
         (3, 0, 8),
         (4, 1, 8),
@@ -135,13 +146,16 @@ def test_a_data_set_of_ones_own(flow):
     data = Dataset(inputs=inputs, labels=jnp.ones(6), clusters=jnp.zeros(6, jnp.int32))
     own = GradientFlow(TwoLayer(4), data)
     (one,) = buckets_of(own, {"width": [4, 8]})
-    assert (one.samples, bucket.dim_of(one.flow)) == (6, 3)
+    assert (samples_of(one.experiment.flow), dim_of(one.experiment.flow)) == (6, 3)
     with pytest.raises(InputError, match="no field has that name"):
         buckets_of(own, {"noise": [0.1]})
 
 
 def test_blocks_depend_on_sizes_only():
-    assert costs.block_lanes(60, 32, "float32", "cpu") == 8
-    assert costs.block_lanes(200, 200, "float32", "cpu") == 1
-    assert costs.block_lanes(8, 16, "float64", "cpu") == 64
-    assert costs.block_lanes(200, 200, "float32", "gpu") > 1000
+    lanes = lambda scores, backend="cpu": costs.block_lanes(
+        Work(1.0, scores=scores, solve_bytes=80 * scores), backend
+    )
+    assert lanes(60 * 32) == 8
+    assert lanes(200 * 200) == lanes(0) == 1
+    assert lanes(8 * 16) == 64
+    assert lanes(200 * 200, "gpu") > 1000

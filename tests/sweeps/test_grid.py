@@ -200,9 +200,10 @@ def test_objects_and_registered_names_are_values(flow):
             "activation": [ReLU(), PReLU(3)],
             "init": [balanced(1e-3), balanced(1e-5)],
         },
-        taken={"loss"},
+        taken={"loss", "init", "network_init"},
     )
-    assert [axis.name for axis in axes] == ["flow_loss", "activation", "init"]
+    names = ["axis_loss", "activation", "axis_network_init"]
+    assert [axis.name for axis in axes] == names
     assert axes[0].values == (losses.logistic, losses.exponential)
     assert axes[0].labels() == ["logistic", "exponential"]
     assert axes[1].labels()[1] == repr(PReLU(3))

@@ -7,12 +7,14 @@ import pytest
 
 from jaxbias import results
 from jaxbias._checks import InputError
+from jaxbias.experiments.flow import Flow
 from jaxbias.sweeps import bucket, costs, grid, layout, sweep
 
 
 def buckets_of(flow, over, seeds):
-    axes = grid.resolve_axes(flow, over)
-    runs = bucket.make_runs(flow, axes, range(seeds), dtype="float64")
+    experiment = Flow(flow, (1.0,))
+    axes = grid.resolve_axes(experiment, over)
+    runs = bucket.make_runs(experiment, axes, range(seeds))
     return bucket.make_buckets(runs, (1.0,), 1, lambda *_: 1.0)
 
 
@@ -93,10 +95,11 @@ def test_a_folder_keeps_its_cut_whatever_is_thought_of_costs(
 ):
     over = {"width": [20, 60]}
     given = {"times": [1.0], "out": tmp_path}
-    monkeypatch.setattr(layout, "BATCH_BYTES", 32)
+    # Eight numbers of eight bytes a run.
+    monkeypatch.setattr(layout, "BATCH_BYTES", 128)
     first = sweep(flow, over, 4, **given)
     manifest = json.loads((tmp_path / "sweep.json").read_text())
-    assert manifest["schema_version"] == 2
+    assert manifest["schema_version"] == 3
     assert manifest["layouts"] == [{"padded": [[64]], "rounds": 4}]
     (tmp_path / "batch-00002.nc").unlink()
     monkeypatch.setattr(layout, "BATCH_BYTES", 2**20)
@@ -109,7 +112,7 @@ def test_a_folder_keeps_its_cut_whatever_is_thought_of_costs(
     assert longer.attrs["batches_missing"] == 0
 
 
-@pytest.mark.parametrize("schema", [None, 3])
+@pytest.mark.parametrize("schema", [None, 2, 4])
 def test_a_folder_of_another_cut_is_read_and_not_added_to(flow, tmp_path, schema):
     first = sweep(flow, {}, 2, times=[1.0], out=tmp_path)
     path = tmp_path / "sweep.json"
@@ -117,6 +120,6 @@ def test_a_folder_of_another_cut_is_read_and_not_added_to(flow, tmp_path, schema
     if schema is None:
         del manifest["schema_version"], manifest["layouts"]
     path.write_text(json.dumps(manifest))
-    with pytest.raises(InputError, match=f"cut by schema {schema or 1} .* schema 2"):
+    with pytest.raises(InputError, match=f"cut by schema {schema or 1} .* schema 3"):
         sweep(flow, {}, 2, times=[1.0], out=tmp_path)
     assert results.same_data(results.open(tmp_path), first)

@@ -16,6 +16,7 @@ from jaxbias.dynamics.fixed_step import FixedStep
 from jaxbias.dynamics.flow import GradientFlow
 from jaxbias.dynamics.refinement import REFINEMENTS
 from jaxbias.dynamics.solve import solve
+from jaxbias.experiments import flow as experiment_flow
 from jaxbias.networks import TwoLayer
 from jaxbias.observables import resolve
 from jaxbias.robustness.bounds import radius
@@ -37,9 +38,9 @@ def solved(monkeypatch):
     """Counts the lanes that are pushed through programs."""
     counts = []
 
-    def counted(program, key, chosen, finish):
+    def counted(program, key, chosen, shared, finish):
         counts.append(len(chosen.seed))
-        return lanes.run_lanes(program, key, chosen, finish)
+        return lanes.run_lanes(program, key, chosen, shared, finish)
 
     monkeypatch.setattr(run, "run_lanes", counted)
     return counts
@@ -70,11 +71,11 @@ def check_against_a_run_alone(flow, row):
 def test_widths_in_one_program_equal_separate_runs(flow, cubic, monkeypatch):
     traces = []
 
-    def traced(problem, *arguments):
+    def traced(problem, *arguments, **options):
         traces.append(problem.initial.mask.shape[-1])
-        return solve(problem, *arguments)
+        return solve(problem, *arguments, **options)
 
-    monkeypatch.setattr(lanes, "solve", traced)
+    monkeypatch.setattr(experiment_flow, "solve", traced)
     lanes.compiled.cache_clear()
     for number, each in enumerate((flow, cubic), 1):
         table = small(each, {"width": [20, 37, 64], "noise": [0.05, 0.2]}, 3)
@@ -91,11 +92,11 @@ def test_each_bucket_is_traced_once_and_changes_no_number(flow, monkeypatch):
     together = small(flow, over, 3)
     traces = []
 
-    def traced(problem, *arguments):
+    def traced(problem, *arguments, **options):
         traces.append(problem.initial.mask.shape[-1])
-        return solve(problem, *arguments)
+        return solve(problem, *arguments, **options)
 
-    monkeypatch.setattr(lanes, "solve", traced)
+    monkeypatch.setattr(experiment_flow, "solve", traced)
     monkeypatch.setattr(costs, "COMPILE_SECONDS", 0.0)
     apart = small(flow, over, 3, batch=2)
     assert traces == [20, 20, 40, 40, 64, 64]
@@ -230,9 +231,8 @@ def test_files_say_where_they_come_from(flow, tmp_path):
     small(flow, {"width": [20]}, [4, 9], out=tmp_path, batch=1)
     table = results.open(tmp_path / "batch-00001.nc")
     spec = results.spec_from_json(table.attrs["spec"])
-    assert spec["flow"] == flow
-    assert spec["times"] == TIMES
-    assert spec["axes"] == ["network.width"]
+    assert spec["experiment"] == experiment_flow.Flow(flow, TIMES, OBSERVE, FEW_STEPS)
+    assert spec["axes"] == ["flow.network.width"]
     assert table.attrs["seed_first"] == table.attrs["seed_last"] == 9
     assert table.attrs["precision"] == "float64"
     assert table.attrs["device"].startswith(jax.devices()[0].platform)
