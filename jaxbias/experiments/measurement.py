@@ -9,11 +9,14 @@ from collections.abc import Mapping
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
+import xarray as xr
 
-from jaxbias._axes import CLUSTER, SAMPLE
+from jaxbias._axes import CLASS, CLUSTER, FEATURE, NEURON, SAMPLE
 from jaxbias._checks import InputError, one_of
 from jaxbias.experiments.experiment import Column, Experiment, Work
+from jaxbias.networks.weights import Weights
 from jaxbias.robustness._inputs import EFFORTS, check_order
 from jaxbias.robustness.bounds import radius_batch
 
@@ -124,6 +127,84 @@ class Radii(Measurement):
         return _SECONDS_A_POINT * work.sizes.get(_ROWS[self.at], 1)
 
 
+@dataclasses.dataclass(frozen=True)
+class Network(Measurement):
+    """The weights of the final two-layer network, for measurements of one's own.
+
+    ``hidden`` (neuron, feature), ``output`` (neuron,) or (neuron, class), and where
+    there are any ``hidden_bias`` (neuron,) and ``output_bias`` () or (class,). Entries
+    beyond a run's width are NaN. See `weights_of`.
+    """
+
+    def columns(self, experiment: Any) -> Mapping[str, Column]:
+        """Every array that the networks have."""
+        network = experiment.flow.network
+        wide = () if network.classes is None else (CLASS,)
+        found = {
+            "hidden": Column((NEURON, FEATURE), "weights of the hidden layer"),
+            "output": Column((NEURON, *wide), "weights of the output layer"),
+        }
+        if network.hidden_bias:
+            found["hidden_bias"] = Column((NEURON,), "biases of the hidden layer")
+        if network.output_bias:
+            found["output_bias"] = Column(wide, "biases of the outputs")
+        return found
+
+    def needs(self, kept: Any) -> Any:
+        """The weights."""
+        return kept.weights
+
+    def measure(self, experiment: Any, needed: Any, used: int) -> dict[str, np.ndarray]:
+        """As they are."""
+        return {
+            name: np.asarray(getattr(needed, name)) for name in self.columns(experiment)
+        }
+
+
+@dataclasses.dataclass(frozen=True)
+class Centres(Measurement):
+    """The cluster centres of a run's own data: ``centres`` and ``centre_labels``."""
+
+    def columns(self, experiment: Experiment) -> Mapping[str, Column]:
+        """The centres and their labels."""
+        return {
+            "centres": Column((CLUSTER, FEATURE), "cluster centres"),
+            "centre_labels": Column((CLUSTER,), "+1 or -1 for each centre"),
+        }
+
+    def needs(self, kept: Any) -> Any:
+        """Both arrays."""
+        return kept.dataset.centres, kept.dataset.centre_labels
+
+    def measure(self, experiment: Any, needed: Any, used: int) -> dict[str, np.ndarray]:
+        """As they are."""
+        centres, labels = map(np.asarray, needed)
+        return {"centres": centres, "centre_labels": labels}
+
+
+def weights_of(run: xr.Dataset) -> Weights:
+    """The network of one run of a table with the measurement `Network`.
+
+    Args:
+        run: of one run, ``table.isel(run=0)``.
+
+    Returns:
+        The weights without padding.
+    """
+    there = np.isfinite(run["hidden"].values).all(axis=1)
+    own = {name: run[name].values for name in _LAYERS if name in run}
+    parts = {n: a[there] if NEURON in run[n].dims else a for n, a in own.items()}
+    arrays = {name: jnp.asarray(a) for name, a in parts.items()}
+    return Weights(
+        arrays["hidden"],
+        arrays["output"],
+        arrays.get("hidden_bias"),
+        arrays.get("output_bias"),
+        jnp.ones(int(there.sum()), bool),
+    )
+
+
+_LAYERS = ("hidden", "output", "hidden_bias", "output_bias")
 _ROWS = {"centres": CLUSTER, "samples": SAMPLE}
 _ENDS = {
     "radius_lower": "certified lower end of the robustness radius",

@@ -5,6 +5,7 @@ It is removed with its batch: what is finished needs no state.
 
 import io
 import time
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from jaxbias._files import replace_whole
 EVERY_SECONDS = 30.0
 MOST_BYTES = 2 * 2**30
 _SUFFIX = ".state"
-_UNREADABLE = (OSError, ValueError, KeyError, EOFError)
+_UNREADABLE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
 
 
 class Checkpoint:
@@ -36,7 +37,8 @@ class Checkpoint:
     def load(self) -> dict[str, np.ndarray] | None:
         """What was saved last; None where there is nothing that can be used."""
         try:
-            with np.load(self._path, allow_pickle=False) as found:
+            content = io.BytesIO(self._path.read_bytes())
+            with np.load(content, allow_pickle=False) as found:
                 arrays = dict(found)
         except _UNREADABLE:
             return None
