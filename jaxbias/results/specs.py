@@ -6,6 +6,7 @@ import importlib
 import json
 import math
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -34,11 +35,12 @@ def spec_to_json(spec: Any) -> str:
     return _dump(_encode(spec, "spec"))
 
 
-def spec_from_json(text: str) -> Any:
+def spec_from_json(text: str, modules: Sequence[str] = ()) -> Any:
     """The object that ``spec_to_json`` described, equal to the one it came from.
 
     Args:
         text: What ``spec_to_json`` returned, or the ``spec`` attribute of a file.
+        modules: Modules outside of ``jaxbias`` from which objects are loaded, too.
 
     Raises:
         InputError: The text is no JSON, names a class outside ``jaxbias`` or one
@@ -52,7 +54,7 @@ def spec_from_json(text: str) -> Any:
             f"it is no JSON ({error})",
             "spec_from_json(dataset.attrs['spec'])",
         ) from error
-    return _decode(tree)
+    return _decode(tree, frozenset(modules))
 
 
 def spec_hash(spec: Any) -> str:
@@ -117,21 +119,21 @@ def _name_in_module(value: Any) -> str | None:
     return f"{module}:{name}" if found is value else None
 
 
-def _decode(tree: Any) -> Any:
+def _decode(tree: Any, modules: frozenset[str]) -> Any:
     if isinstance(tree, list):
-        return [_decode(item) for item in tree]
+        return [_decode(item, modules) for item in tree]
     if not isinstance(tree, dict):
         return tree
     if "float" in tree:
         return float(tree["float"])
     if "tuple" in tree:
-        return tuple(_decode(item) for item in tree["tuple"])
+        return tuple(_decode(item, modules) for item in tree["tuple"])
     if "dict" in tree:
-        return {key: _decode(item) for key, item in tree["dict"]}
+        return {key: _decode(item, modules) for key, item in tree["dict"]}
     if "object" in tree:
-        return _find(tree["object"])
+        return _find(tree["object"], modules)
     if "array" in tree:
-        flat = np.array([_decode(v) for v in tree["array"]], tree["dtype"])
+        flat = np.array([_decode(v, modules) for v in tree["array"]], tree["dtype"])
         return flat.reshape(tree["shape"])
     if "digest" in tree:
         raise InputError(
@@ -139,17 +141,17 @@ def _decode(tree: Any) -> Any:
             "the specification names the data set but does not hold it",
             "building the flow from the data set itself",
         )
-    kind = _find(tree["class"])
-    return kind(**{k: _decode(v) for k, v in tree.items() if k != "class"})
+    kind = _find(tree["class"], modules)
+    return kind(**{k: _decode(v, modules) for k, v in tree.items() if k != "class"})
 
 
-def _find(name: str) -> Any:
+def _find(name: str, modules: frozenset[str]) -> Any:
     module, _, attribute = name.partition(":")
-    if module.split(".")[0] != _HOME:
+    if module.split(".")[0] != _HOME and module not in modules:
         raise InputError(
             f"specification of {name}",
             f"only classes of {_HOME} are loaded by name from a file",
-            "building that object yourself",
+            f"spec_from_json(text, modules=[{module!r}]) if you trust that module",
         )
     try:
         return getattr(importlib.import_module(module), attribute)

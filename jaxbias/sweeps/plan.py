@@ -235,7 +235,7 @@ def _batches(
     seen: set[tuple[str, int]] = set()
     first_round = 0
     for number, part in enumerate(parts):
-        over, seeds = _part_from_json(part)
+        over, seeds = part_from_json(part)
         here = [dataclasses.replace(a, values=over[a.path]) for a in axes]
         runs = make_runs(experiment, here, seeds, first=len(seen), without=seen)
         seen.update((point_name(run.values), run.seed) for _, run in runs)
@@ -286,7 +286,8 @@ def _part_to_json(axes: Sequence[Axis], seeds: tuple[int, ...]) -> Any:
     return json.loads(spec_to_json({"over": over, "seeds": form}))
 
 
-def _part_from_json(part: Any) -> tuple[Mapping[str, Any], tuple[int, ...]]:
+def part_from_json(part: Any) -> tuple[Mapping[str, Any], tuple[int, ...]]:
+    """Values by the dotted path, and seeds, of a part of a manifest."""
     decoded = spec_from_json(json.dumps(part))
     seeds = decoded["seeds"]
     if isinstance(seeds, dict):

@@ -1,8 +1,9 @@
 """The verb: runs of an experiment over axes and seeds, as one labelled table."""
 
+import contextlib
+import dataclasses
 import functools
-import json
-import time
+import tempfile
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -22,11 +23,10 @@ from jaxbias.dynamics.fixed_step import FixedStep
 from jaxbias.dynamics.flow import GradientFlow
 from jaxbias.dynamics.refinement import REFINEMENTS
 from jaxbias.dynamics.schedule import checked, logarithmic
-from jaxbias.experiments.experiment import Experiment, in_one_piece
+from jaxbias.experiments.experiment import Experiment
 from jaxbias.experiments.flow import Flow
 from jaxbias.experiments.measurement import Measurement, Radii
 from jaxbias.observables import Observable
-from jaxbias.results.provenance import provenance
 from jaxbias.results.store import open as open_results
 from jaxbias.results.store import write
 from jaxbias.results.tables import combine
@@ -35,22 +35,13 @@ from jaxbias.sweeps.assemble import (
     METERS,
     STATUS,
     columns_of,
-    finish_call,
-    make_table,
     metered,
 )
+from jaxbias.sweeps.batches import points_of, run_batch
 from jaxbias.sweeps.bucket import Batch, identity
-from jaxbias.sweeps.checkpoint import Checkpoint, remove_states
+from jaxbias.sweeps.checkpoint import remove_states
 from jaxbias.sweeps.forecast import forecast, refuse_too_large
 from jaxbias.sweeps.grid import parse_shard, resolve_axes, seed_list
-from jaxbias.sweeps.keys import stream_key
-from jaxbias.sweeps.lanes import (
-    FACTOR,
-    Lanes,
-    make_program,
-    run_lanes,
-    split_by_factor,
-)
 from jaxbias.sweeps.layout import shard_of
 from jaxbias.sweeps.plan import (
     Plan,
@@ -60,8 +51,13 @@ from jaxbias.sweeps.plan import (
     plan_in,
     seconds_of,
 )
-from jaxbias.sweeps.segments import run_segments
 from jaxbias.sweeps.sharing import joined, to_compute
+from jaxbias.sweeps.workers import (
+    count_workers,
+    missing_of,
+    outside_modules,
+    run_workers,
+)
 
 Progress = Callable[[int, int, str], None]
 _RUNS = "runs"
@@ -91,6 +87,7 @@ def sweep(
     extend: bool = False,
     into_existing: bool = False,
     dry_run: bool = False,
+    workers: int | None = None,
     progress: Progress | None = None,
 ) -> xr.Dataset:
     """Run an experiment at every point of a grid and every seed.
@@ -139,6 +136,9 @@ def sweep(
         dry_run: Only plan: the table says each run's bucket, padded width and batch,
             what each ``program`` will take, and in its attributes ``cpu_seconds``,
             ``memory_bytes`` and ``file_bytes``, all about.
+        workers: Processes that share the work. If not given, one a core, where that
+            pays: less than 20 s of work, and experiments that no other process can
+            build, stay in this one. ``attrs["workers"]`` says what came of it.
         progress: Called with runs done, runs in all and ``"runs"``, between segments.
 
     Returns:
@@ -165,7 +165,6 @@ def sweep(
         >>> table.sizes["run"]
         6
     """
-    started = time.perf_counter()
     if isinstance(experiment, GradientFlow):
         experiment = _flow(experiment, times, observe, integrator, form, dtype)
     else:
@@ -199,45 +198,107 @@ def sweep(
         weight = functools.partial(bytes_of, settings)
         return forecast(plan, returned, cost, weight)
     mine = shard_of(plan.batches, part, parts)
-    total, done = sum(len(b.runs) for b in mine), 0
-    meters: list[xr.Dataset] = []
+    missing = missing_of(folder, mine)
+    cost = functools.partial(seconds_of, settings)
+    work = (len(b.runs) * cost(b.bucket.experiment, b.bucket.padded) for b in missing)
+    seconds = sum(work, 0.0)
+    count, why = count_workers(workers, plan, experiment, seconds, len(missing))
+    call = _Call(experiment, settings, part, parts, progress)
+    if count == 1 and folder is None:
+        table = call.in_memory(plan)
+    else:
+        with contextlib.ExitStack() as stack:
+            if folder is None:
+                folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            table = call.in_folder(folder, make, count)
+    return table.assign_attrs(workers=f"{count}: {why}")
 
-    def computed(one: Batch) -> xr.Dataset:
-        nonlocal started
-        count = None if progress is None else _ahead(progress, done, one, total)
-        table = _run_batch(one, plan, settings, folder, count, started)
-        if metered(table):
-            meters.append(table[list(METERS.values())])
-        started = time.perf_counter()
+
+@dataclasses.dataclass
+class _Call:
+    """A call under way: what is run, which share of it, and who is told."""
+
+    experiment: Experiment
+    settings: Settings
+    part: int
+    parts: int
+    progress: Progress | None
+    total: int = 0
+    done: int = 0
+    meters: list[xr.Dataset] = dataclasses.field(default_factory=list)
+
+    def in_memory(self, plan: Plan) -> xr.Dataset:
+        """The table of a sweep that has no folder."""
+        mine, tables = self._mine(plan), []
+        for one in mine:
+            tables.append(self._computed(one, plan, None))
+            self._count(one)
+        self._end(plan, mine)
+        return combine(tables) if tables else plan.table().isel({RUN: slice(0)})
+
+    def in_folder(
+        self, folder: Path, make: Callable[[Any], Plan], workers: int
+    ) -> xr.Dataset:
+        """The table of all that is in a folder, once this call's share is."""
+        with joined(folder, make) as (plan, claims):
+            mine = self._mine(plan)
+            new = {batch.name for batch in missing_of(folder, mine)}
+            if workers > 1:
+                self._share_out(folder, plan, mine, workers)
+            for one, missing in to_compute(folder, claims, plan, mine):
+                if missing:
+                    write(self._computed(one, plan, folder), folder / one.name)
+                    remove_states(folder, one.name)
+                elif workers > 1 and one.name in new:
+                    self._meter(open_results(folder / one.name))
+                self._count(one)
+        self._end(plan, mine)
+        if any((folder / b.name).exists() for b in plan.batches):
+            return open_results(folder)
+        return plan.table().isel({RUN: slice(0)})
+
+    def _mine(self, plan: Plan) -> list[Batch]:
+        mine = shard_of(plan.batches, self.part, self.parts)
+        self.total = sum(len(batch.runs) for batch in mine)
+        return mine
+
+    def _share_out(
+        self, folder: Path, plan: Plan, mine: Sequence[Batch], workers: int
+    ) -> None:
+        """Let workers do all that can be done."""
+        before = -1
+
+        def tell() -> None:
+            nonlocal before
+            left = sum(len(batch.runs) for batch in missing_of(folder, mine))
+            if self.progress is not None and self.total - left != before:
+                before = self.total - left
+                self.progress(before, self.total, _RUNS)
+
+        shard = None if self.parts == 1 else f"{self.part + 1}/{self.parts}"
+        modules = outside_modules(plan.manifest["spec"])
+        run_workers(folder, workers, shard, modules, tell)
+
+    def _computed(self, one: Batch, plan: Plan, folder: Path | None) -> xr.Dataset:
+        count = None
+        if self.progress is not None:
+            count = _ahead(self.progress, self.done, one, self.total)
+        table = run_batch(one, plan, self.settings, folder, count)
+        self._meter(table)
         return table
 
-    def count_done(one: Batch) -> None:
-        nonlocal done
-        done += len(one.runs)
-        if progress is not None:
-            progress(done, total, _RUNS)
+    def _meter(self, table: xr.Dataset) -> None:
+        if metered(table):
+            self.meters.append(table[list(METERS.values())])
 
-    if folder is None:
-        tables = []
-        for one in mine:
-            tables.append(computed(one))
-            count_done(one)
-        _warn(meters, experiment)
-        _say_if_empty(mine, part, parts, plan)
-        return combine(tables) if tables else plan.table().isel({RUN: slice(0)})
-    with joined(folder, make) as (plan, claims):
-        mine = shard_of(plan.batches, part, parts)
-        total = sum(len(b.runs) for b in mine)
-        for one, missing in to_compute(folder, claims, plan, mine):
-            if missing:
-                write(computed(one), folder / one.name)
-                remove_states(folder, one.name)
-            count_done(one)
-    _warn(meters, experiment)
-    _say_if_empty(mine, part, parts, plan)
-    if any((folder / b.name).exists() for b in plan.batches):
-        return open_results(folder)
-    return plan.table().isel({RUN: slice(0)})
+    def _count(self, one: Batch) -> None:
+        self.done += len(one.runs)
+        if self.progress is not None:
+            self.progress(self.done, self.total, _RUNS)
+
+    def _end(self, plan: Plan, mine: Sequence[Batch]) -> None:
+        _warn(self.meters, self.experiment)
+        _say_if_empty(mine, self.part, self.parts, plan)
 
 
 def _flow(
@@ -294,7 +355,7 @@ def _check_draws(plan: Plan) -> None:
     for bucket in buckets.values():
         experiment = bucket.experiment
         with jax.enable_x64(experiment.dtype == "float64"):
-            point = _points(experiment, [bucket.runs[0].point], [1.0])
+            point = points_of(experiment, [bucket.runs[0].point], [1.0])
             point = {name: jnp.asarray(values[0]) for name, values in point.items()}
             # Drawn wide: what does not depend on the width is refused all the same.
             draw = lambda key, shared, own=experiment, at=point, b=bucket: own.draw(
@@ -302,17 +363,6 @@ def _check_draws(plan: Plan) -> None:
             )
             shared = jax.eval_shape(experiment.shared)
             jax.eval_shape(draw, _draws.seed_key(0), shared)
-
-
-def _points(
-    experiment: Experiment, points: Sequence[tuple[float | int, ...]], factors: Any
-) -> dict[str, np.ndarray]:
-    """What rides in each lane, in the precision of the runs."""
-    found: dict[str, np.ndarray] = {}
-    for name, values in zip(experiment.batched, zip(*points, strict=True), strict=True):
-        kind = np.int64 if isinstance(values[0], int) else np.dtype(experiment.dtype)
-        found[name] = np.asarray(values, kind)
-    return {**found, FACTOR: np.asarray(factors, experiment.dtype)}
 
 
 def _ahead(
@@ -331,7 +381,7 @@ def _warn(tables: Sequence[xr.Dataset], experiment: Experiment) -> None:
         name: np.concatenate([table[column].values for table in tables])
         for name, column in METERS.items()
     }
-    warn_if_inaccurate(meters, integrator, stacklevel=4)
+    warn_if_inaccurate(meters, integrator, stacklevel=6)
 
 
 def _say_if_empty(mine: Sequence[Batch], part: int, parts: int, plan: Plan) -> None:
@@ -340,7 +390,7 @@ def _say_if_empty(mine: Sequence[Batch], part: int, parts: int, plan: Plan) -> N
         warnings.warn(
             f"shard {part + 1}/{parts} has no runs: the sweep has {count} "
             f"{'batch' if count == 1 else 'batches'}, which other shards compute",
-            stacklevel=3,
+            stacklevel=5,
         )
 
 
@@ -357,50 +407,3 @@ def _check(settings: Settings) -> None:
             "give the numerical error",
             f"tolerances={REFINEMENTS!r}",
         )
-
-
-def _run_batch(
-    batch: Batch,
-    plan: Plan,
-    settings: Settings,
-    folder: Path | None,
-    count: Callable[[float], None] | None,
-    started: float,
-) -> xr.Dataset:
-    """Solve a batch's runs and lay them out as a table."""
-    pairs = [(i, f) for i, run in enumerate(batch.runs) for f in run.factors]
-    # A fixed step makes a program of each factor, the coarse ones first.
-    pairs.sort(key=lambda pair: -pair[1])
-    experiment = batch.bucket.experiment
-    seeds = np.asarray([batch.runs[i].seed for i, _ in pairs], np.uint32)
-    points = [batch.runs[i].point for i, _ in pairs]
-    lanes = Lanes(seeds, _points(experiment, points, [factor for _, factor in pairs]))
-    checkpoint = None
-    with jax.enable_x64(experiment.dtype == "float64"):
-        program = make_program(batch.bucket, batch.most_lanes, settings.measure)
-        finish = finish_call(program, len(pairs), count)
-        key, shared = stream_key(settings.root), experiment.shared()
-        parts = []
-        for number, (one, chosen) in enumerate(split_by_factor(program, lanes)):
-            own = lanes.take(chosen)
-            if in_one_piece(experiment):
-                parts.append(run_lanes(one, key, own, shared, finish))
-                continue
-            if folder is not None:
-                name = f"{batch.name}.{number}"
-                checkpoint = Checkpoint(folder, name, plan.spec_hash)
-            parts.append(run_segments(one, key, own, shared, finish, checkpoint))
-    values = {name: np.concatenate([p[name] for p in parts]) for name in parts[0]}
-    table = make_table(batch, plan, settings, pairs, values)
-    device = jax.devices()[0]
-    return table.assign_attrs(
-        provenance(
-            seeds=[run.seed for run in batch.runs],
-            precision=experiment.dtype,
-            device=f"{device.platform} {device.device_kind}",
-            wall_seconds=time.perf_counter() - started,
-        ),
-        spec=plan.spec,
-        spec_hash=plan.spec_hash,
-        axes=json.dumps([axis.name for axis in plan.axes]),
-    )

@@ -142,6 +142,16 @@ def run_segments(
     return in_order(parts, places)
 
 
+def compile_segments(program: Program, key: Array, call: Call, shared: Any) -> None:
+    """Compile what begins and advances a call."""
+    problems, states = begun(program)(
+        key, call.lanes, call.drawn, call.order, call.active, shared
+    )
+    pieces = pieces_of(program.template, call.order.size, program.padded)
+    begins, ends = pieces[0].T
+    advanced(program)(problems, states, (begins, ends), call.active, shared)
+
+
 def _one_call(
     program: Program,
     key: Array,
@@ -228,11 +238,8 @@ def _restored(found: Arrays, states: Any) -> tuple[Any, list[Outcome]]:
     for piece in range(int(found["pieces"])):
         names = found[f"names:{piece}"].tolist()
         cut = names.index("\n")
-        form = Outcome(
-            dict.fromkeys(names[:cut], 0),
-            np.asarray(0),
-            dict.fromkeys(names[cut + 1 :], 0),
-        )
+        form: Any = [dict.fromkeys(names[:cut]), 0, dict.fromkeys(names[cut + 1 :])]
+        form = jax.tree.map(lambda _: 0, Outcome(*form), is_leaf=lambda x: x is None)
         shape = jax.tree.structure(form)
         values = [found[f"outcome:{piece}:{i}"] for i in range(shape.num_leaves)]
         outcomes.append(jax.tree.unflatten(shape, values))

@@ -22,6 +22,8 @@ except ImportError:  # Windows
 
 LOCK = ".sweep.lock"
 _PLAN, _PRESENT, _BATCHES = 0, 1, 2
+# More batches than this have no sweep.
+_PROGRAMS = 2**31
 
 
 class Claims:
@@ -50,6 +52,15 @@ class Claims:
         if fcntl is not None:
             with contextlib.suppress(OSError):
                 fcntl.lockf(self._file, fcntl.LOCK_UN, 1, byte)
+
+    @contextlib.contextmanager
+    def compiling(self, program: int) -> Iterator[None]:
+        """Be the one process that compiles a program; others wait for its result."""
+        self.take(_PROGRAMS + program, wait=True)
+        try:
+            yield
+        finally:
+            self.release(_PROGRAMS + program)
 
     def close(self) -> None:
         """Give all claims back."""
@@ -82,7 +93,7 @@ class Claims:
 
 @contextlib.contextmanager
 def joined(
-    folder: Path, make: Callable[[dict | None], Plan]
+    folder: Path, make: Callable[[dict | None], Plan], *, begun_here: bool = True
 ) -> Iterator[tuple[Plan, Claims]]:
     """The folder with its plan written, for as long as this process works in it.
 
@@ -91,6 +102,7 @@ def joined(
     Args:
         folder: Of the sweep; made if it is not there.
         make: The plan of the call, given the one that the folder has or None.
+        begun_here: Whether a plan without any batch may be replaced by the call's.
 
     Raises:
         InputError: ``make`` refuses the folder's plan, or nothing can be written.
@@ -101,7 +113,8 @@ def joined(
     try:
         # Another process may have begun or extended the sweep since this one looked.
         found = read_manifest(folder)
-        if found is not None and not begun(folder, found) and claims.alone():
+        unused = found is not None and not begun(folder, found)
+        if begun_here and unused and claims.alone():
             before, found = found, None
         else:
             before = found

@@ -46,7 +46,7 @@ import jaxbias as jb
 def slow(*given):
     time.sleep(0.02)
     return stand_in(*given)
-verb._run_batch = slow
+verb.run_batch = slow
 clusters = jb.data.OrthonormalClusters(dim=12, clusters=4, positive=2, noise=0.1)
 flow = jb.dynamics.GradientFlow(jb.networks.TwoLayer(64), clusters, samples=8)
 print("ready", flush=True)
@@ -67,7 +67,7 @@ def quick(monkeypatch):
         computed.append(batch.name)
         return space["stand_in"](batch, *rest)
 
-    monkeypatch.setattr(verb, "_run_batch", compute)
+    monkeypatch.setattr(verb, "run_batch", compute)
     return computed
 
 
@@ -201,7 +201,7 @@ def test_a_call_that_fails_in_its_first_batch_leaves_no_trace(
         raise MemoryError
 
     with monkeypatch.context() as patch:
-        patch.setattr(verb, "_run_batch", fail)
+        patch.setattr(verb, "run_batch", fail)
         with pytest.raises(MemoryError):
             sweep(flow, {"width": [4, 8]}, 2, out=tmp_path / "runs")
         assert names(tmp_path) == []
@@ -212,7 +212,7 @@ def test_a_call_that_fails_in_its_first_batch_leaves_no_trace(
     sweep(flow, {"width": [4]}, 2, out=tmp_path / "runs")
     plan = (tmp_path / "runs" / "sweep.json").read_bytes()
     with monkeypatch.context() as patch:
-        patch.setattr(verb, "_run_batch", fail)
+        patch.setattr(verb, "run_batch", fail)
         with pytest.raises(MemoryError):
             sweep(flow, {"width": [8]}, 2, out=tmp_path / "runs", extend=True)
     assert (tmp_path / "runs" / "sweep.json").read_bytes() == plan
@@ -220,14 +220,14 @@ def test_a_call_that_fails_in_its_first_batch_leaves_no_trace(
 
 
 def test_what_was_finished_before_a_failure_stays(flow, quick, tmp_path, monkeypatch):
-    compute = verb._run_batch
+    compute = verb.run_batch
 
     def second_fails(batch, *rest):
         if batch.name == "batch-00001.nc":
             raise KeyboardInterrupt
         return compute(batch, *rest)
 
-    monkeypatch.setattr(verb, "_run_batch", second_fails)
+    monkeypatch.setattr(verb, "run_batch", second_fails)
     with pytest.raises(KeyboardInterrupt):
         sweep(flow, {}, 4, batch=2, out=tmp_path)
     assert names(tmp_path) == ["batch-00000.nc", "sweep.json"]
