@@ -77,20 +77,48 @@ class Verify:
 
 @dataclass(frozen=True)
 class Sweep:
-    """Run a study's flow over a grid of parameters times seeds."""
+    """Run an experiment over a grid of parameters times seeds.
 
-    study: tyro.conf.Positional[str]
+    Example: jaxbias sweep neuron_alignment --over width=32,128 --set dim=200
+    --seeds 100 --out runs/widths
+    """
+
+    study: tyro.conf.Positional[str | None] = None
     """The study whose flow is swept."""
-    out: Path
+    experiment: Annotated[str | None, tyro.conf.arg(metavar="MODULE:NAME")] = None
+    """Instead of a study's, an experiment or a flow of your own, or what makes one."""
+    out: Path | None = None
     """Folder of the results; the same command again runs only what is missing."""
     over: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
     """An axis: width=32,128,512 or, evenly spaced, noise=0.05:0.3:6."""
+    fixed: Annotated[
+        tyro.conf.UseAppendAction[tuple[str, ...]], tyro.conf.arg(name="set")
+    ] = ()
+    """A value at every point: dim=200."""
     seeds: int = 16
     """Seeds for each point of the grid."""
+    times: Annotated[str | None, tyro.conf.arg(metavar="TIMES")] = None
+    """When to observe: 10,100 or 0.5:500:40:log, which is the default of a flow."""
     observe: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
     """An observable to record. None: loss and minimum_margin."""
     radius_at: Literal["centres", "samples"] | None = None
     """Also bound the robustness radius of each final network at these points."""
+    order: Literal["2", "inf"] = "2"
+    """The norm of that radius."""
+    rtol: float | None = None
+    """Relative tolerance of the integrator, where the default's is not wanted."""
+    accuracy: Literal["every time", "final outputs"] | None = None
+    """What the default tolerance has to get right."""
+    form: Literal["auto", "reduced", "raw"] | None = None
+    """The variables in which a flow is solved."""
+    dtype: Literal["float64", "float32"] | None = None
+    """Precision of the runs."""
+    root: str = "jaxbias"
+    """Names the random numbers."""
+    batch: int | None = None
+    """Runs in a file, at most."""
+    workers: int | None = None
+    """Processes that share the work. If not given, one a core where that pays."""
     shard: Annotated[str | None, tyro.conf.arg(metavar="I/N")] = None
     """Run only share I of N of the runs, counted from 1."""
     extend: bool = False

@@ -1,16 +1,12 @@
 """What each command does: check the words, start JAX where needed, call, print."""
 
 import functools
-import itertools
-import json
 import os
 import tempfile
 from pathlib import Path
-from typing import Any
 
 from jaxbias import cli_arguments as commands
 from jaxbias._checks import InputError, positive_int
-from jaxbias._format import brief
 from jaxbias._paths import destination, exists, shown
 from jaxbias.cli_list import index, known, show, study_names
 from jaxbias.cli_output import (
@@ -151,97 +147,13 @@ def _verify(command: commands.Verify) -> int:
 
 @run.register
 def _sweep(command: commands.Sweep) -> int:
-    known("study", command.study, study_names())
-    positive_int("--seeds", command.seeds)
-    from jaxbias.sweeps.grid import no_decimal_commas, parse_over, parse_shard
+    from jaxbias import cli_sweep
 
-    over = parse_over(command.over)
-    parse_shard(command.shard)
-    if not command.dry_run:
+    cli_sweep.check(command)
+    if command.out is not None and not command.dry_run:
         writable(command.out)
     start_jax()
-    from jaxbias import studies, sweeps
-    from jaxbias.results.summaries import finished
-
-    flow = studies.sweep_flow(command.study)
-    no_decimal_commas(flow, command.over)
-    with Progress() as progress, warnings_in_one_line():
-        table = sweeps.sweep(
-            flow,
-            over,
-            seeds=command.seeds,
-            out=command.out,
-            observe=command.observe or ("loss", "minimum_margin"),
-            radius_at=command.radius_at,
-            shard=command.shard,
-            extend=command.extend,
-            into_existing=command.into_existing,
-            dry_run=command.dry_run,
-            progress=progress,
-        )
-    if command.dry_run:
-        size, attrs = table.sizes["run"], table.attrs
-        print(
-            f"runs: {size}, programs to compile: {attrs['buckets']}, "
-            f"files: {attrs['batches']}; nothing was run"
-        )
-        print_table("programs", *forecast_rows(table))
-        print(
-            f"about {attrs['cpu_seconds']:,.0f} s of one core beside compiling, "
-            f"{attrs['memory_bytes'] / 1e6:,.0f} MB of memory a process, files of "
-            f"{attrs['file_bytes'] / 1e6:,.1f} MB"
-        )
-        return 0
-    if "status" not in table:
-        # An empty shard, before others have written anything.
-        print("0 runs")
-        return 0
-    counted = finished(table).attrs
-    print_table("medians over seeds, at the last time", *medians(table))
-    print(f"{counted['runs']} runs, {counted['unfinished']} unfinished")
-    print(f"jaxbias.open({str(command.out)!r}) gives the whole table")
-    return 0 if counted["unfinished"] == 0 else 1
-
-
-def forecast_rows(table: Any) -> tuple[list[str], list[list[str]]]:
-    """What each program of a plan will take, for print: columns' names and rows."""
-    names = ["width", "runs", "files", "seconds", "bytes"]
-    columns = [table[f"program_{name}"].values.tolist() for name in names]
-    rows = [
-        [f"{width:g}", f"{runs:g}", f"{files:g}", f"{seconds:.3g}", f"{size / 1e6:.3g}"]
-        for width, runs, files, seconds, size in zip(*columns, strict=True)
-    ]
-    shown = ["array width", "runs", "files", "CPU seconds", "MB"]
-    return shown, rows
-
-
-def medians(table: Any) -> tuple[list[str], list[list[str]]]:
-    """A sweep's table for print: a row for each point, medians over its seeds.
-
-    Observables are shown at the last time, radii at the weakest of their points.
-
-    Returns:
-        The columns' names and the rows.
-    """
-    from jaxbias.results.summaries import median
-
-    shown = {}
-    for name, values in table.data_vars.items():
-        if set(values.dims) == {"run", "time"}:
-            last = values.isel(time=-1)
-        elif name in ("radius_lower", "radius_upper"):
-            last = values.min([dim for dim in values.dims if dim != "run"])
-        else:
-            continue
-        shown[name] = median(table.assign({name: last}), name)
-    axes = json.loads(table.attrs["axes"])
-    levels = next(iter(shown.values())).coords
-    points = itertools.product(*(levels[axis].values.tolist() for axis in axes))
-    columns = [column.values.ravel().tolist() for column in shown.values()]
-    return [*axes, *shown], [
-        [brief(value) for value in (*point, *numbers)]
-        for point, numbers in zip(points, zip(*columns, strict=True), strict=True)
-    ]
+    return cli_sweep.report(command)
 
 
 @run.register

@@ -10,9 +10,10 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 
-from jaxbias import cli, cli_commands, cli_output, cli_stored
+from jaxbias import cli, cli_commands, cli_output, cli_stored, cli_sweep
 from jaxbias._checks import InputError
 from jaxbias.cli_arguments import Reproduce, Sweep, Verify, parse
 
@@ -239,7 +240,9 @@ def test_a_sweep_is_planned_run_resumed_and_counted(tmp_path, capsys, monkeypatc
     words += ["--over", "width=2,3", "--seeds", "2"]
     assert cli.main([*words, "--dry-run"]) == 0
     said = capsys.readouterr().out
-    assert said.startswith("runs: 4, programs to compile: 1,")
+    assert said.startswith("Flow: flow.network.width=")
+    assert "times=(0.5, ..., 500: 40 values)" in said
+    assert "runs: 4, programs to compile: 1," in said
     assert re.search(r"array width.*\n.*\n +4 +4 +1 ", said)
     assert "s of one core beside compiling" in said
     assert not (tmp_path / "runs").exists()
@@ -259,13 +262,93 @@ def test_a_sweep_is_planned_run_resumed_and_counted(tmp_path, capsys, monkeypatc
     assert "2 of 2 seeds are complete at every point" in told
 
 
+OWN = """
+import jaxbias as jb
+from jaxbias.experiments.flow import Flow
+clusters = jb.data.OrthonormalClusters(dim=20, clusters=4, positive=2, noise=0.1)
+flow = jb.dynamics.GradientFlow(jb.networks.TwoLayer(width=8), clusters, samples=8)
+experiment = Flow(flow, (1.0,))
+number = 3
+def make():
+    return flow
+"""
+
+
+@pytest.fixture
+def own(tmp_path, monkeypatch):
+    monkeypatch.setattr(cli_commands, "start_jax", lambda: None)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "ones_own.py").write_text(OWN)
+    yield "ones_own"
+    sys.modules.pop("ones_own", None)
+
+
+def test_everything_of_a_sweep_can_be_said_in_words(own, tmp_path, capsys):
+    out = tmp_path / "runs"
+    words = f"sweep --experiment {own}:make --set dim=30 --over width=4,8 --seeds 3"
+    words += " --times 1,5 --rtol 1e-3 --form raw --dtype float32 --root mine --batch 4"
+    words += f" --radius-at centres --order inf --observe loss --out {out}"
+    assert cli.main(words.split()) == 0
+    said = capsys.readouterr().out
+    assert "flow.data.dim=30" in said
+    assert "processes: 1: about" in said
+    import jaxbias as jb
+
+    table = jb.open(out)
+    spec = jb.results.spec_from_json(table.attrs["spec"])
+    flow = spec["experiment"]
+    assert (flow.flow.data.dim, flow.times, flow.form) == (30, (1.0, 5.0), "raw")
+    assert (flow.integrator.rtol, flow.dtype, flow.observe) == (
+        1e-3,
+        "float32",
+        ("loss",),
+    )
+    assert (spec["root"], spec["batch"], spec["measure"][0].order) == (
+        "mine",
+        4,
+        np.inf,
+    )
+    assert table.attrs["batches"] == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("--experiment {own}:number", "that is 3, no experiment"),
+        ("--experiment {own}:flwo", "Try --experiment='flow'"),
+        ("--experiment {own}x:flow", "there is no module '{own}x'"),
+        ("--experiment {own}", "--experiment mymodule:experiment"),
+        ("--experiment {own}:experiment --times 3", "--times with --experiment"),
+        ("--experiment {own}:flow --set width=4,8", "--over width=4,8"),
+        ("--experiment {own}:flow --set widht=4", "'width'"),
+        ("--experiment {own}:flow --times a,b", "times are numbers"),
+        ("--experiment {own}:flow --rtol 1 --accuracy everything", "accuracy"),
+        ("--experiment {own}:flow --workers 0", "workers=0"),
+        ("neuron_alignment --experiment {own}:flow", "one experiment"),
+        ("", "one experiment"),
+    ],
+)
+def test_what_is_no_experiment_is_said_in_a_line(own, tmp_path, capsys, words, said):
+    given = f"sweep {words} --out {tmp_path / 'runs'}".format(own=own)
+    assert main_status(given.split()) == 2
+    assert said.format(own=own) in capsys.readouterr().err
+    assert not (tmp_path / "runs").exists()
+
+
+def main_status(words):
+    try:
+        return cli.main(words)
+    except SystemExit as stop:
+        return stop.code
+
+
 @pytest.mark.filterwarnings("default")
 def test_a_shard_without_runs_says_so(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(cli_commands, "start_jax", lambda: None)
     words = ["sweep", "neuron_alignment", "--out", str(tmp_path / "runs")]
     assert cli.main([*words, "--seeds", "2", "--shard", "3/3"]) == 0
     said = capsys.readouterr()
-    assert said.out == "0 runs\n"
+    assert said.out.endswith("\n0 runs\n")
     assert (
         "jaxbias: warning: shard 3/3 has no runs: the sweep has 2 batches" in said.err
     )
@@ -284,10 +367,10 @@ def test_radii_in_a_sweep_are_shown_at_their_weakest_point():
         {"width": (("run",), [8, 8, 16]), "seed": (("run",), [0, 1, 0])},
         {"axes": '["width"]'},
     )
-    columns, rows = cli_commands.medians(table)
+    columns, rows = cli_sweep.medians(table)
     assert columns == ["width", "loss", "radius_lower"]
     assert rows == [["8", "2", "0.4"], ["16", "5", "0.2"]]
-    alone = cli_commands.medians(table.assign_attrs(axes="[]"))
+    alone = cli_sweep.medians(table.assign_attrs(axes="[]"))
     assert alone == (["loss", "radius_lower"], [["3", "0.3"]])
 
 

@@ -1,7 +1,7 @@
 """Gradient flows as an experiment: seeds, widths, noises and scales in one program."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -15,17 +15,19 @@ from jaxbias.data.dataset import Dataset
 from jaxbias.dynamics.adaptive import Adaptive
 from jaxbias.dynamics.fixed_step import FixedStep
 from jaxbias.dynamics.flow import GradientFlow, Problem, cast
-from jaxbias.dynamics.schedule import checked
+from jaxbias.dynamics.schedule import checked, logarithmic
 from jaxbias.dynamics.solve import solve
 from jaxbias.experiments.experiment import Column, Experiment, Outcome, Work
 from jaxbias.experiments.flow_costs import evaluations, flow_work
 from jaxbias.networks.activations import Activation
 from jaxbias.networks.initialization import representable_scale
 from jaxbias.networks.weights import Weights
-from jaxbias.observables import Observable, resolve
+from jaxbias.observables import REGISTRY, Observable, resolve
 
 WIDTH, SCALE = "flow.network.width", "flow.network.init.scale"
 NOISE = "flow.data.noise"
+# Both activations of the main experiments have aligned and fitted by then.
+_FINAL = 500.0
 FORMS = ("auto", "reduced", "raw")
 # Statistics that have other names in the table, where an observable may have theirs.
 LARGEST_BALANCE_ERROR = "largest_balance_error"
@@ -76,6 +78,39 @@ class Flow(Experiment):
     form: str = "auto"
     dtype: str = "float64"
     count_kinks: bool = True
+
+    @classmethod
+    def of(
+        cls,
+        flow: GradientFlow,
+        *,
+        times: Any = None,
+        observe: Iterable[str | Observable] | None = None,
+        integrator: Adaptive | FixedStep | None = None,
+        form: str | None = None,
+        dtype: str | None = None,
+    ) -> "Flow":
+        """The experiment of a flow, with what is left out filled in.
+
+        Without times there are 40 log-spaced ones up to 500.
+
+        Raises:
+            InputError: as the class, and for names that are one bare string.
+        """
+        chosen: dict[str, Any] = {
+            "integrator": integrator,
+            "form": form,
+            "dtype": dtype,
+        }
+        chosen = {name: value for name, value in chosen.items() if value is not None}
+        if observe is not None:
+            own = resolve(observe).values()
+            # By name where that says it all: then a manifest can, too.
+            chosen["observe"] = tuple(
+                o.name if REGISTRY.get(o.name) is o else o for o in own
+            )
+        times = checked(logarithmic(_FINAL) if times is None else times)
+        return cls(flow, tuple(map(float, times)), **chosen)
 
     def __post_init__(self):
         one_of("dtype", self.dtype, ("float64", "float32"))

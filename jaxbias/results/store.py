@@ -18,6 +18,15 @@ MANIFEST = "sweep.json"
 BROKEN = (OSError, ValueError, KeyError, RuntimeError, TypeError, EOFError)
 
 
+class CorruptFile(InputError):
+    """A file of results that cannot be read, ``path``."""
+
+    def __init__(self, path: Path, error: Exception, fix: str):
+        why = f"it is corrupt or cut short ({reason(error)})"
+        super().__init__(f"file {str(path)!r}", why, fix)
+        self.path = path
+
+
 def write(dataset: xr.Dataset, path: str | os.PathLike[str]) -> Path:
     """Write a table as netCDF, whole or not at all.
 
@@ -69,6 +78,23 @@ def open(path: str | os.PathLike[str]) -> xr.Dataset:  # noqa: A001
             f"jaxbias.open({str(path.parent)!r}) or the folder given to --out",
         )
     return _read(path)
+
+
+def set_aside(path: Path) -> Path:
+    """Rename a file that cannot be read, so that it is neither read nor lost.
+
+    The manifest of a sweep is never set aside: without it nobody knows whose runs the
+    files beside it hold.
+
+    Returns:
+        Its new path.
+    """
+    for number in range(1, 1000):
+        aside = path.with_name(f"{path.name}.corrupt-{number}")
+        if not aside.exists():
+            break
+    path.rename(aside)
+    return aside
 
 
 def write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
@@ -173,7 +199,7 @@ def corrupt(
     path: Path,
     error: Exception,
     fix: str = "deleting it and running the same command again, which computes only it",
-) -> InputError:
+) -> CorruptFile:
     """What to say of a file that cannot be read.
 
     Args:
@@ -181,11 +207,7 @@ def corrupt(
         error: Why.
         fix: What to do about it.
     """
-    return InputError(
-        f"file {str(path)!r}",
-        f"it is corrupt or cut short ({reason(error)})",
-        fix,
-    )
+    return CorruptFile(path, error, fix)
 
 
 def same_sweep(file: Path, table: xr.Dataset, manifest: dict[str, Any]) -> None:

@@ -22,13 +22,12 @@ from jaxbias.dynamics.adaptive import Adaptive
 from jaxbias.dynamics.fixed_step import FixedStep
 from jaxbias.dynamics.flow import GradientFlow
 from jaxbias.dynamics.refinement import REFINEMENTS
-from jaxbias.dynamics.schedule import checked, logarithmic
 from jaxbias.experiments.experiment import Experiment
 from jaxbias.experiments.flow import Flow
 from jaxbias.experiments.measurement import Measurement, Radii
 from jaxbias.observables import Observable
+from jaxbias.results.store import CorruptFile, set_aside, write
 from jaxbias.results.store import open as open_results
-from jaxbias.results.store import write
 from jaxbias.results.tables import combine
 from jaxbias.sweeps.assemble import (
     INACCURATE,
@@ -61,8 +60,6 @@ from jaxbias.sweeps.workers import (
 
 Progress = Callable[[int, int, str], None]
 _RUNS = "runs"
-# Both activations of the main experiments have aligned and fitted by then.
-_FINAL = 500.0
 
 
 def sweep(
@@ -166,7 +163,14 @@ def sweep(
         6
     """
     if isinstance(experiment, GradientFlow):
-        experiment = _flow(experiment, times, observe, integrator, form, dtype)
+        experiment = Flow.of(
+            experiment,
+            times=times,
+            observe=observe,
+            integrator=integrator,
+            form=form,
+            dtype=dtype,
+        )
     else:
         given = (times, observe, integrator, form, dtype)
         _check_experiment(experiment, given)
@@ -240,6 +244,21 @@ class _Call:
         self, folder: Path, make: Callable[[Any], Plan], workers: int
     ) -> xr.Dataset:
         """The table of all that is in a folder, once this call's share is."""
+        while True:
+            self.done = 0
+            try:
+                return self._filled(folder, make, workers)
+            except CorruptFile as broken:
+                aside = set_aside(broken.path)
+                warnings.warn(
+                    f"{broken.got} {broken.why}: it is set aside as {aside.name!r}, "
+                    "and its runs are computed again",
+                    stacklevel=4,
+                )
+
+    def _filled(
+        self, folder: Path, make: Callable[[Any], Plan], workers: int
+    ) -> xr.Dataset:
         with joined(folder, make) as (plan, claims):
             mine = self._mine(plan)
             new = {batch.name for batch in missing_of(folder, mine)}
@@ -252,10 +271,10 @@ class _Call:
                 elif workers > 1 and one.name in new:
                     self._meter(open_results(folder / one.name))
                 self._count(one)
+        empty = not any((folder / b.name).exists() for b in plan.batches)
+        table = plan.table().isel({RUN: slice(0)}) if empty else open_results(folder)
         self._end(plan, mine)
-        if any((folder / b.name).exists() for b in plan.batches):
-            return open_results(folder)
-        return plan.table().isel({RUN: slice(0)})
+        return table
 
     def _mine(self, plan: Plan) -> list[Batch]:
         mine = shard_of(plan.batches, self.part, self.parts)
@@ -299,31 +318,6 @@ class _Call:
     def _end(self, plan: Plan, mine: Sequence[Batch]) -> None:
         _warn(self.meters, self.experiment)
         _say_if_empty(mine, self.part, self.parts, plan)
-
-
-def _flow(
-    flow: GradientFlow,
-    times: Any,
-    observe: Iterable[str | Observable] | None,
-    integrator: Adaptive | FixedStep | None,
-    form: str | None,
-    dtype: str | None,
-) -> Flow:
-    """The experiment of a flow, with what is left out filled in."""
-    chosen: dict[str, Any] = {
-        "observe": None if observe is None else _listed(observe),
-        "integrator": integrator,
-        "form": form,
-        "dtype": dtype,
-    }
-    chosen = {name: value for name, value in chosen.items() if value is not None}
-    times = checked(logarithmic(_FINAL) if times is None else times)
-    return Flow(flow, tuple(map(float, times)), **chosen)
-
-
-def _listed(observe: Iterable[str | Observable]) -> Any:
-    # A bare string is refused where names are looked up.
-    return observe if isinstance(observe, str) else tuple(observe)
 
 
 def _check_experiment(experiment: Any, given: tuple[Any, ...]) -> None:

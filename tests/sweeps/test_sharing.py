@@ -305,3 +305,25 @@ def test_where_nothing_can_be_locked_work_is_done_twice(flow, tmp_path, monkeypa
     assert not claims.alone()
     claims.release(5)
     claims.close()
+
+
+@pytest.mark.parametrize("damage", ["truncated", "empty"])
+def test_a_corrupt_batch_is_set_aside_and_computed_again(flow, quick, tmp_path, damage):
+    whole = sweep(flow, {}, 6, batch=2, out=tmp_path)
+    path = tmp_path / "batch-00001.nc"
+    path.write_bytes(path.read_bytes()[: 300 if damage == "truncated" else 0])
+    del quick[:]
+    with pytest.warns(UserWarning, match=r"batch-00001\.nc.* set aside .*computed"):
+        again = sweep(flow, {}, 6, batch=2, out=tmp_path)
+    assert quick == ["batch-00001.nc"]
+    assert results.same_data(again, whole)
+    assert (tmp_path / "batch-00001.nc.corrupt-1").exists()
+    assert results.same_data(results.open(tmp_path), whole)
+
+
+def test_a_corrupt_manifest_is_refused(flow, quick, tmp_path):
+    sweep(flow, {}, 2, out=tmp_path)
+    (tmp_path / "sweep.json").write_text("{")
+    with pytest.raises(InputError, match=r"sweep\.json.*corrupt"):
+        sweep(flow, {}, 2, out=tmp_path)
+    assert names(tmp_path) == ["batch-00000.nc", "sweep.json"]
