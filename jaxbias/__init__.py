@@ -19,6 +19,7 @@ _SUBPACKAGES = (
     "theory",
     "results",
     "plots",
+    "experiments",
     "sweeps",
     "studies",
     "verification",
