@@ -69,7 +69,9 @@ class AdversarialDescent(AbstractRule):
         """One of the descent, and those of the attack."""
         return 1.0 + self.inner_steps
 
-    def refuse(self, rows: int, activation: Activation, output_trained: bool) -> None:
+    def refuse(
+        self, rows: int | None, activation: Activation, output_trained: bool
+    ) -> None:
         """Refuse a trained output layer, and slopes that depend on a neuron's norm."""
         if output_trained:
             raise InputError(

@@ -101,9 +101,11 @@ class Descent(AbstractRule):
         """The share of the rows that is in a minibatch."""
         return 1.0 if self.batch is None else self.batch / rows
 
-    def refuse(self, rows: int, activation: Activation, output_trained: bool) -> None:
+    def refuse(
+        self, rows: int | None, activation: Activation, output_trained: bool
+    ) -> None:
         """Refuse a minibatch larger than the data."""
-        if self.batch is not None and self.batch > rows:
+        if self.batch is not None and rows is not None and self.batch > rows:
             raise InputError(
                 f"batch={self.batch} of {rows} samples",
                 "a minibatch draws without replacement",

@@ -47,8 +47,10 @@ class AbstractRule(eqx.Module):
     """How a descent goes from one step to the next."""
 
     @abc.abstractmethod
-    def refuse(self, rows: int, activation: Activation, output_trained: bool) -> None:
-        """Refuse problems that the rule cannot descend on."""
+    def refuse(
+        self, rows: int | None, activation: Activation, output_trained: bool
+    ) -> None:
+        """Refuse problems that the rule cannot descend on; rows None are not known."""
 
     @abc.abstractmethod
     def begin(self, problem: Problem) -> Stand:

@@ -4,6 +4,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from jaxbias.experiments.descent import Descend as Descend
     from jaxbias.experiments.experiment import Column as Column
     from jaxbias.experiments.experiment import Experiment as Experiment
     from jaxbias.experiments.experiment import Outcome as Outcome
@@ -11,12 +12,13 @@ if TYPE_CHECKING:
 
 _LAZY = {
     "Column": "jaxbias.experiments.experiment",
+    "Descend": "jaxbias.experiments.descent",
     "Experiment": "jaxbias.experiments.experiment",
     "Outcome": "jaxbias.experiments.experiment",
     "Work": "jaxbias.experiments.experiment",
 }
 
-__all__ = ["Column", "Experiment", "Outcome", "Work"]
+__all__ = ["Column", "Descend", "Experiment", "Outcome", "Work"]
 
 
 def __getattr__(name: str) -> Any:
