@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Key, UInt32
@@ -174,7 +173,7 @@ class Descend(Experiment):
         return Drawn(
             problem,
             {name: number(name) for name in self._numbers},
-            jax.random.key_data(_draws.fold_in(key, ORDER_STREAM)),
+            _draws.words(_draws.fold_in(key, ORDER_STREAM)),
         )
 
     def _posed(self, drawn: Drawn, shared: Any) -> Problem:
