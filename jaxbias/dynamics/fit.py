@@ -84,12 +84,14 @@ class Fit:
 
         def step(learnt: Learnt, given: tuple[Array, Array]) -> tuple[Learnt, History]:
             rows, place = given
-            random = self._drawn(key, number * steps + place)
+            random = set_anew(self.random, key, number * steps + place)
             return self._step(
                 learnt, dataset.inputs[rows], dataset.labels[rows], random
             )
 
-        learnt, measured = jax.lax.scan(step, learnt, (order, jnp.arange(steps)))
+        learnt, measured = jax.lax.scan(
+            step, learnt, (order, jnp.arange(steps, dtype=number.dtype))
+        )
         return learnt, History(*(jnp.mean(values) for values in measured))
 
     def _step(
@@ -115,18 +117,25 @@ class Fit:
             parameters = optax.apply_updates(learnt.parameters, update)
         return Learnt(parameters, memory, carried), History(loss, accuracy)
 
-    def _drawn(self, key: Array, step: Int[Array, ""]) -> Any:
-        """The module's random variables in a step."""
-        leaves, structure = jax.tree.flatten(self.random)
-        if leaves:
-            key = _draws.fold_in(_draws.fold_in(key, _NOISE), step)
-        drawn = [
-            _draws.lent(_draws.fold_in(key, number), leaf.shape)
-            if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
-            else jnp.zeros(leaf.shape, leaf.dtype)
-            for number, leaf in enumerate(leaves)
-        ]
-        return jax.tree.unflatten(structure, drawn)
+
+def set_anew(random: Any, key: Key[Array, ""], step: Int[Array, ""] | int) -> Any:
+    """A module's random variables in a step, of the form of these.
+
+    Args:
+        random: of which only shapes and types count.
+        key: of the order of minibatches, with which they share no draw.
+        step: from the start of the run.
+    """
+    leaves, structure = jax.tree.flatten(random)
+    if leaves:
+        key = _draws.fold_in(_draws.fold_in(key, _NOISE), step)
+    drawn = [
+        _draws.lent(_draws.fold_in(key, number), leaf.shape)
+        if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+        else jnp.zeros(leaf.shape, leaf.dtype)
+        for number, leaf in enumerate(leaves)
+    ]
+    return jax.tree.unflatten(structure, drawn)
 
 
 def split(module: nnx.Module) -> tuple[Any, Any, Any, Any]:
@@ -158,6 +167,31 @@ def outputs_of(module: Any, inputs: Array) -> Array:
             f"outputs of shape ({count},), such as outputs[:, 0]",
         )
     return outputs
+
+
+def share_right(
+    graph: Any, variables: tuple[Any, ...], dataset: Dataset, batch: int
+) -> Float[Array, ""]:
+    """Share of the samples that a module classifies correctly.
+
+    Args:
+        graph: of the module, as it evaluates.
+        variables: parameters, random and other variables.
+        dataset: of any number of samples.
+        batch: samples that go through it at once.
+    """
+    samples, dtype = dataset.samples, dataset.inputs.dtype
+    count = -(-samples // batch)
+
+    def right(place: Array) -> Array:
+        rows = jnp.minimum(place, samples - 1)
+        module = nnx.merge(graph, *jax.tree.map(lambda leaf: leaf, variables))
+        outputs = outputs_of(module, dataset.inputs[rows])
+        found = correct(outputs, dataset.labels[rows]) & (place < samples)
+        return jnp.sum(found.astype(jnp.int32))
+
+    counted = jax.lax.map(right, jnp.arange(count * batch).reshape(count, batch))
+    return jnp.sum(counted).astype(dtype) / jnp.asarray(samples, dtype)
 
 
 def _as_before(before: Any, after: Any) -> Any:

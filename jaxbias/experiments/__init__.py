@@ -9,6 +9,10 @@ if TYPE_CHECKING:
     from jaxbias.experiments.experiment import Experiment as Experiment
     from jaxbias.experiments.experiment import Outcome as Outcome
     from jaxbias.experiments.experiment import Work as Work
+    from jaxbias.experiments.named import Module as Module
+    from jaxbias.experiments.named import Optimiser as Optimiser
+    from jaxbias.experiments.named import Schedule as Schedule
+    from jaxbias.experiments.training import Training as Training
 
 _LAZY = {
     "Column": "jaxbias.experiments.experiment",
@@ -16,9 +20,23 @@ _LAZY = {
     "Experiment": "jaxbias.experiments.experiment",
     "Outcome": "jaxbias.experiments.experiment",
     "Work": "jaxbias.experiments.experiment",
+    "Module": "jaxbias.experiments.named",
+    "Optimiser": "jaxbias.experiments.named",
+    "Schedule": "jaxbias.experiments.named",
+    "Training": "jaxbias.experiments.training",
 }
 
-__all__ = ["Column", "Descend", "Experiment", "Outcome", "Work"]
+__all__ = [
+    "Column",
+    "Descend",
+    "Experiment",
+    "Module",
+    "Optimiser",
+    "Outcome",
+    "Schedule",
+    "Training",
+    "Work",
+]
 
 
 def __getattr__(name: str) -> Any:
