@@ -139,7 +139,7 @@ class Descent(AbstractRule):
             weights, memory, average, order, drawn = carry
             chosen = None
             if batch < rows:
-                epoch, place = jnp.divmod(number, rows // batch)
+                epoch, place = jnp.divmod(number.astype(jnp.int32), rows // batch)
                 order = jax.lax.cond(
                     epoch == drawn,
                     lambda: order,
@@ -163,7 +163,7 @@ class Descent(AbstractRule):
             return eqx.combine(moving, weights), memory, average, order, drawn
 
         start = stand.weights, stand.memory, stand.average
-        no_order = jnp.arange(rows), jnp.asarray(-1, ends[0].dtype)
+        no_order = jnp.arange(rows), jnp.asarray(-1, jnp.int32)
         carry = jax.lax.fori_loop(*ends, step, (*start, *no_order))
         weights, memory, average = carry[:3]
         return Stand(weights, memory, average, stand.step + (ends[1] - ends[0]))

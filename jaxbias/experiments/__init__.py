@@ -4,6 +4,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from jaxbias.experiments.contract import check as check
     from jaxbias.experiments.descent import Descend as Descend
     from jaxbias.experiments.experiment import Column as Column
     from jaxbias.experiments.experiment import Experiment as Experiment
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from jaxbias.experiments.named import Optimiser as Optimiser
     from jaxbias.experiments.named import Schedule as Schedule
     from jaxbias.experiments.training import Training as Training
+    from jaxbias.experiments.walk import ContractError as ContractError
 
 _LAZY = {
     "Column": "jaxbias.experiments.experiment",
@@ -20,6 +22,8 @@ _LAZY = {
     "Experiment": "jaxbias.experiments.experiment",
     "Outcome": "jaxbias.experiments.experiment",
     "Work": "jaxbias.experiments.experiment",
+    "ContractError": "jaxbias.experiments.walk",
+    "check": "jaxbias.experiments.contract",
     "Module": "jaxbias.experiments.named",
     "Optimiser": "jaxbias.experiments.named",
     "Schedule": "jaxbias.experiments.named",
@@ -28,6 +32,7 @@ _LAZY = {
 
 __all__ = [
     "Column",
+    "ContractError",
     "Descend",
     "Experiment",
     "Module",
@@ -36,6 +41,7 @@ __all__ = [
     "Schedule",
     "Training",
     "Work",
+    "check",
 ]
 
 
