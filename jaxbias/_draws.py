@@ -74,6 +74,8 @@ def checked_key(key: Any) -> Key[Array, ""]:
     array = isinstance(key, jax.Array)
     typed = array and jnp.issubdtype(key.dtype, jax.dtypes.prng_key)
     one = f"jax.random.key(0, impl={_NAME!r})"
+    if typed and jax.random.key_impl(key) == _PINNED:
+        key = jax.random.wrap_key_data(jax.random.key_data(key), impl=_NAME)
     if typed and str(jax.random.key_impl(key)) != _NAME:
         raise InputError(
             f"a key of the generator {str(jax.random.key_impl(key))!r}",
@@ -95,6 +97,30 @@ def checked_key(key: Any) -> Key[Array, ""]:
 def _pinned(key: Any) -> Key[Array, ""]:
     words = jax.random.key_data(checked_key(key))
     return jax.random.wrap_key_data(words, impl=_PINNED)
+
+
+def words(key: Any) -> UInt32[Array, "2"]:
+    """The key as two numbers, which a file can hold; draws take them as they are."""
+    return jax.random.key_data(checked_key(key))
+
+
+def lent(key: Any, shape: tuple[int, ...] = ()) -> Key[Array, "..."]:
+    """The key for others to draw from, whose draws are then pinned as well.
+
+    Args:
+        key: the key.
+        shape: of several keys made of it, where flax keeps as many.
+    """
+    if not shape:
+        return _pinned(key)
+    return jax.random.split(_pinned(key), shape)
+
+
+def rngs(key: Any) -> Any:
+    """The keys that flax makes of a key, as ``nnx.Rngs``, and draws from, pinned."""
+    from flax import nnx
+
+    return nnx.Rngs(lent(key))
 
 
 def fold_in(key: Any, number: Any) -> Key[Array, ""]:

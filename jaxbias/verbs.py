@@ -12,10 +12,11 @@ from jaxbias import _draws
 from jaxbias._checks import unmasked
 from jaxbias.dynamics.accuracy import warn_if_inaccurate
 from jaxbias.dynamics.adaptive import Adaptive
-from jaxbias.dynamics.descent import Descent, checked_steps, descend
+from jaxbias.dynamics.descent import Descent, descend
 from jaxbias.dynamics.fixed_step import FixedStep
 from jaxbias.dynamics.flow import GradientFlow
 from jaxbias.dynamics.solve import solve
+from jaxbias.dynamics.steps import checked_steps
 from jaxbias.dynamics.trajectory import Trajectory
 from jaxbias.observables import resolve
 

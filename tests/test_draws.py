@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import nnx
 
 import jaxbias as jb
 from jaxbias import _draws
@@ -187,3 +188,20 @@ def test_nothing_is_drawn_elsewhere():
                 found.append((path.name, node.attr))
     assert {name for name, _ in found} == {"_draws.py"}
     assert set(NAMES) <= {attribute for _, attribute in found}
+
+
+def test_keys_lent_to_flax_draw_the_same_whatever_the_user_sets():
+    def layer():
+        return nnx.Linear(3, 4, rngs=_draws.rngs(key(5)))
+
+    usual = nnx.Linear(3, 4, rngs=nnx.Rngs(key(5)))
+    np.testing.assert_array_equal(layer().kernel[...], usual.kernel[...])
+    with other_streams():
+        np.testing.assert_array_equal(layer().kernel[...], usual.kernel[...])
+
+
+def test_a_lent_key_is_taken_back():
+    lent = _draws.lent(key(5))
+    assert bits(_draws.fold_in(lent, 3)) == bits(_draws.fold_in(key(5), 3))
+    assert bits(_draws.checked_key(_draws.words(key(5)))) == bits(key(5))
+    assert _draws.lent(key(5), (2, 3)).shape == (2, 3)

@@ -6,7 +6,6 @@ so a displacement is kept as $\delta_i = \beta_i u_i + \sum_j \alpha_{ij} w_j$ w
 random start $u_i$: an inner step costs $n h^2$ operations instead of $n h d$.
 """
 
-from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -16,21 +15,21 @@ import numpy as np
 from jaxtyping import Array, Float, Key
 
 from jaxbias import _draws
-from jaxbias._checks import InputError, nonnegative, one_of, positive_int
-from jaxbias.dynamics.descent import checked_steps, finite_status, step_statistics
+from jaxbias._checks import InputError, is_concrete, nonnegative, one_of, positive_int
 from jaxbias.dynamics.flow import Problem
 from jaxbias.dynamics.gram import add_bias, per_neuron
-from jaxbias.dynamics.raw import RawSystem
-from jaxbias.dynamics.snapshot import Snapshot
+from jaxbias.dynamics.steps import AbstractRule, Observe, Stand, follow
 from jaxbias.dynamics.trajectory import Trajectory
+from jaxbias.networks.activations import Activation
 from jaxbias.networks.weights import Weights, row_norms
 
 
-class AdversarialDescent(eqx.Module):
+class AdversarialDescent(AbstractRule):
     r"""Descent on rows attacked in $\ell_2$.
 
     Args:
-        rate: Step size of the descent.
+        rate: Step size of the descent; a number, or an array, which may be batched over
+            runs, as may the next two.
         radius: Of the ball around each row.
         inner_step: Length of a step of the attack.
         inner_steps: Their number.
@@ -46,19 +45,65 @@ class AdversarialDescent(eqx.Module):
         or 40.
     """
 
-    rate: float | int = eqx.field(static=True)
-    radius: float | int = eqx.field(static=True)
-    inner_step: float | int = eqx.field(static=True)
+    rate: float | int | Array
+    radius: float | int | Array
+    inner_step: float | int | Array
     inner_steps: int = eqx.field(static=True, default=7)
     start: str = eqx.field(static=True, default="sphere")
 
     def __check_init__(self):
-        if not (np.isfinite(self.rate) and self.rate > 0):
+        known = is_concrete(self.rate)
+        if known and not (np.isfinite(self.rate) and self.rate > 0):
             raise InputError(f"rate={self.rate!r}", "a step goes downhill", "rate=1e-3")
         nonnegative("radius", self.radius)
         nonnegative("inner_step", self.inner_step)
         positive_int("inner_steps", self.inner_steps)
         one_of("start", self.start, ("sphere", "point"))
+
+    def clock(self, steps: Any, most: int | None = None) -> Array:
+        """The flow's time after so many steps."""
+        with jax.numpy_dtype_promotion("standard"):
+            return jnp.asarray(steps) * self.rate
+
+    def gradients(self, rows: int) -> float:
+        """One of the descent, and those of the attack."""
+        return 1.0 + self.inner_steps
+
+    def refuse(
+        self, rows: int | None, activation: Activation, output_trained: bool
+    ) -> None:
+        """Refuse a trained output layer, and slopes that depend on a neuron's norm."""
+        if output_trained:
+            raise InputError(
+                "adversarial descent with a trained output layer",
+                "it moves the hidden layer alone",
+                "TwoLayer(..., output='grouped')",
+            )
+        if activation.normalised and activation.degree != 1:
+            raise InputError(
+                f"adversarial descent with {activation!r}",
+                "the slope of a normalised unit depends on its norm too",
+                "activation=ReLU()",
+            )
+
+    def begin(self, problem: Problem) -> Stand:
+        """The initial weights."""
+        return Stand(problem.initial, (), None, jnp.zeros((), jnp.int32))
+
+    def forward(
+        self,
+        problem: Problem,
+        stand: Stand,
+        ends: tuple[Array, Array],
+        key: Key[Array, ""],
+    ) -> Stand:
+        """Epochs, each with starts of its own from ``fold_in(key, epoch)``."""
+
+        def epoch(number: Array, weights: Weights) -> Weights:
+            return _epoch(problem, self, weights, _draws.fold_in(key, number))
+
+        weights = jax.lax.fori_loop(*ends, epoch, stand.weights)
+        return stand._replace(weights=weights, step=stand.step + (ends[1] - ends[0]))
 
 
 class _Moved(NamedTuple):
@@ -74,7 +119,7 @@ def descend_adversarially(
     problem: Problem,
     descent: AdversarialDescent,
     steps: Any,
-    observe: Mapping[str, Callable[[Snapshot], Any]] | None = None,
+    observe: Observe | None = None,
     *,
     key: Key[Array, ""],
 ) -> Trajectory:
@@ -104,53 +149,7 @@ def descend_adversarially(
     References:
         li-2025-feature-averaging, code.
     """
-    counts = checked_steps(steps)
-    _check(problem)
-    observe = dict(observe or {})
-    system = RawSystem(problem)
-    dtype = problem.dataset.inputs.dtype
-
-    def record(weights: Weights) -> dict[str, Array]:
-        snapshot = system.snapshot(weights)
-        values = {name: function(snapshot) for name, function in observe.items()}
-        return {name: jnp.asarray(v).astype(dtype) for name, v in values.items()}
-
-    def epoch(number: Array, weights: Weights) -> Weights:
-        return _epoch(problem, descent, weights, _draws.fold_in(key, number))
-
-    def advance(weights: Weights, ends: tuple[Array, Array]) -> tuple:
-        weights = jax.lax.fori_loop(*ends, epoch, weights)
-        return weights, record(weights)
-
-    begins = np.concatenate([[0], counts[:-1]])
-    ends = jnp.asarray(begins, jnp.int32), jnp.asarray(counts, jnp.int32)
-    final, values = jax.lax.scan(advance, problem.initial, ends)
-    slopes = 1.0 + descent.inner_steps
-    return Trajectory(
-        times=descent.rate * jnp.asarray(counts, dtype),
-        observables=values,
-        status=finite_status(final),
-        statistics=step_statistics(int(counts[-1]), slopes, dtype),
-        final=final,
-        activation=problem.activation,
-        form="raw",
-    )
-
-
-def _check(problem: Problem) -> None:
-    if problem.output_trained:
-        raise InputError(
-            "adversarial descent with a trained output layer",
-            "it moves the hidden layer alone",
-            "TwoLayer(..., output='grouped')",
-        )
-    activation = problem.activation
-    if activation.normalised and activation.degree != 1:
-        raise InputError(
-            f"adversarial descent with {activation!r}",
-            "the slope of a normalised unit depends on its norm too",
-            "activation=ReLU()",
-        )
+    return follow(problem, descent, steps, observe, key=key)
 
 
 def _epoch(
@@ -158,6 +157,7 @@ def _epoch(
 ) -> Weights:
     """One attack, and one step of the descent on the moved rows."""
     hidden, inputs = weights.hidden, problem.dataset.inputs
+    rate = jnp.asarray(descent.rate).astype(hidden.dtype)
     gram = _matmul(hidden, hidden.T)
     clean = weights.scores(inputs)
     moved = _attack(problem, descent, weights, clean, gram, key)
@@ -170,9 +170,9 @@ def _epoch(
     slope = slope + _matmul(_matmul(push.T, moved.along), hidden)
     bias = weights.hidden_bias
     if bias is not None:
-        bias = bias - descent.rate * jnp.sum(push, axis=0)
+        bias = bias - rate * jnp.sum(push, axis=0)
     return Weights(
-        hidden=hidden - descent.rate * slope,
+        hidden=hidden - rate * slope,
         output=weights.output,
         hidden_bias=bias,
         output_bias=weights.output_bias,
@@ -189,7 +189,9 @@ def _attack(
     key: Array,
 ) -> _Moved:
     inputs = problem.dataset.inputs
-    radius, zero = descent.radius, jnp.zeros_like(clean)
+    radius = jnp.asarray(descent.radius).astype(inputs.dtype)
+    length = jnp.asarray(descent.inner_step).astype(inputs.dtype)
+    zero = jnp.zeros_like(clean)
     moved = _Moved(zero, jnp.zeros_like(inputs[:, 0]), jnp.zeros_like(inputs), zero)
     if descent.start == "sphere":
         gauss = _draws.normal(key, inputs.shape, inputs.dtype)
@@ -200,7 +202,7 @@ def _attack(
     def step(_: Array, moved: _Moved) -> _Moved:
         uphill = _signal(problem, weights, _scores(clean, gram, moved))
         lengths = _root(jnp.sum(uphill * _matmul(uphill, gram), axis=1))
-        unit = descent.inner_step / jnp.where(lengths > 0, lengths, 1.0)
+        unit = length / jnp.where(lengths > 0, lengths, 1.0)
         along = moved.along + unit[:, None] * uphill
         square = jnp.square(radius * moved.kept)
         square = square + 2 * moved.kept * jnp.sum(along * moved.overlap, axis=1)

@@ -6,7 +6,7 @@ draw without replacement in an order of their own for every epoch; their gradien
 unbiased estimate of the flow's right-hand side.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
@@ -17,19 +17,19 @@ import optax
 from jaxtyping import Array, Key
 
 from jaxbias import _draws
-from jaxbias._checks import InputError, is_concrete, one_of, positive_int, unmasked
+from jaxbias._checks import InputError, is_concrete, one_of, positive_int
 from jaxbias.dynamics.flow import Problem, with_rows
 from jaxbias.dynamics.raw import RawSystem
-from jaxbias.dynamics.snapshot import Snapshot
-from jaxbias.dynamics.status import Status
+from jaxbias.dynamics.steps import AbstractRule, Observe, Stand, follow
 from jaxbias.dynamics.trajectory import Trajectory
+from jaxbias.networks.activations import Activation
 from jaxbias.networks.weights import Weights
 
 Schedule = Callable[[Any], Any]
 _RULES = ("sgd", "momentum", "adam")
 
 
-class Descent(eqx.Module):
+class Descent(AbstractRule):
     """How to descend.
 
     Args:
@@ -79,25 +79,101 @@ class Descent(eqx.Module):
             return optax.adam(self.rate)
         return optax.sgd(self.rate, self.momentum if self.rule == "momentum" else None)
 
-    def clock(self, steps: np.ndarray) -> Array:
+    def clock(self, steps: Any, most: int | None = None) -> Array:
         """The flow's time after so many steps: the sum of the rates up to there.
 
         With momentum each step counts ``1/(1 - momentum)`` of its rate; of Adam,
         whose steps have no clock, it is the sum alone.
+
+        Args:
+            steps: Increasing counts, or one that may be traced.
+            most: The largest count, where counts are traced.
         """
         speed = 1 / (1 - self.momentum) if self.rule == "momentum" else 1.0
         with jax.numpy_dtype_promotion("standard"):
             if not callable(self.rate):
                 return speed * jnp.asarray(steps) * self.rate
-            rates = jax.vmap(self.rate)(jnp.arange(int(steps[-1])))
-            return speed * jnp.cumsum(rates)[np.asarray(steps) - 1]
+            rates = jax.vmap(self.rate)(jnp.arange(most or int(steps[-1])))
+            sums = jnp.concatenate([jnp.zeros_like(rates[:1]), jnp.cumsum(rates)])
+            return speed * sums[jnp.asarray(steps)]
+
+    def gradients(self, rows: int) -> float:
+        """The share of the rows that is in a minibatch."""
+        return 1.0 if self.batch is None else self.batch / rows
+
+    def refuse(
+        self, rows: int | None, activation: Activation, output_trained: bool
+    ) -> None:
+        """Refuse a minibatch larger than the data."""
+        if self.batch is not None and rows is not None and self.batch > rows:
+            raise InputError(
+                f"batch={self.batch} of {rows} samples",
+                "a minibatch draws without replacement",
+                f"batch={rows}",
+            )
+
+    def begin(self, problem: Problem) -> Stand:
+        """The initial weights, which are their own average."""
+        initial = problem.initial
+        with jax.numpy_dtype_promotion("standard"):
+            memory = self.transformation().init(_moving(initial))
+        average = None if self.average is None else initial
+        return Stand(initial, memory, average, jnp.zeros((), jnp.int32))
+
+    def forward(
+        self,
+        problem: Problem,
+        stand: Stand,
+        ends: tuple[Array, Array],
+        key: Key[Array, ""],
+    ) -> Stand:
+        """Steps on minibatches in the order of their epochs, ``fold_in(key, epoch)``.
+
+        A segment may begin inside an epoch: its order is drawn again.
+        """
+        rows = problem.dataset.samples
+        batch = rows if self.batch is None else self.batch
+        optimiser = self.transformation()
+
+        def step(number: Array, carry: tuple) -> tuple:
+            weights, memory, average, order, drawn = carry
+            chosen = None
+            if batch < rows:
+                epoch, place = jnp.divmod(number.astype(jnp.int32), rows // batch)
+                order = jax.lax.cond(
+                    epoch == drawn,
+                    lambda: order,
+                    lambda: _draws.permutation(_draws.fold_in(key, epoch), rows),
+                )
+                drawn = epoch
+                chosen = jax.lax.dynamic_slice_in_dim(order, place * batch, batch)
+            slope = _gradient(problem, weights, chosen)
+            moving = _moving(weights)
+            # optax itself mixes types (Adam's bias correction), which strict mode
+            # refuses.
+            with jax.numpy_dtype_promotion("standard"):
+                update, memory = optimiser.update(slope, memory, moving)
+                moving = optax.apply_updates(moving, update)
+                if self.average is not None:
+                    share = 1 - self.average
+                    average = eqx.combine(
+                        optax.incremental_update(moving, _moving(average), share),
+                        average,
+                    )
+            return eqx.combine(moving, weights), memory, average, order, drawn
+
+        start = stand.weights, stand.memory, stand.average
+        no_order = jnp.arange(rows), jnp.asarray(-1, jnp.int32)
+        carry = jax.lax.fori_loop(*ends, step, (*start, *no_order))
+        weights, memory, average = carry[:3]
+        return Stand(weights, memory, average, stand.step + (ends[1] - ends[0]))
 
 
 def descend(
     problem: Problem,
     descent: Descent,
     steps: Any,
-    observe: Mapping[str, Callable[[Snapshot], Any]] | None = None,
+    observe: Observe | None = None,
     *,
     key: Key[Array, ""],
 ) -> Trajectory:
@@ -121,113 +197,21 @@ def descend(
     Raises:
         InputError: If steps or minibatch cannot work.
     """
-    counts = checked_steps(steps)
-    observe = dict(observe or {})
-    rows = problem.dataset.samples
-    batch = rows if descent.batch is None else descent.batch
-    if batch > rows:
-        raise InputError(
-            f"batch={batch} of {rows} samples",
-            "a minibatch draws without replacement",
-            f"batch={rows}",
-        )
-    dtype = problem.dataset.inputs.dtype
-    optimiser = descent.transformation()
-    full = RawSystem(problem)
-    start, fixed = eqx.partition(problem.initial, eqx.is_inexact_array)
+    return follow(problem, descent, steps, observe, key=key)
 
-    def record(weights: Any) -> dict[str, Array]:
-        snapshot = full.snapshot(eqx.combine(weights, fixed))
-        values = {name: function(snapshot) for name, function in observe.items()}
-        return {name: jnp.asarray(v).astype(dtype) for name, v in values.items()}
 
-    def gradient(weights: Any, chosen: Array | None) -> Any:
-        system = full if chosen is None else RawSystem(_subset(problem, chosen))
-        velocity = system.velocity(eqx.combine(weights, fixed))
-        moving = eqx.filter(velocity, eqx.is_inexact_array)
-        return jax.tree.map(jnp.negative, moving)
+def _moving(weights: Weights) -> Any:
+    """What the optimiser moves: all but the mask."""
+    return eqx.filter(weights, eqx.is_inexact_array)
 
-    def step(number: Array, carry: tuple) -> tuple:
-        weights, memory, averaged, order = carry
-        chosen = None
-        if batch < rows:
-            epoch, place = jnp.divmod(number, rows // batch)
-            order = jax.lax.cond(
-                place == 0,
-                lambda: _draws.permutation(_draws.fold_in(key, epoch), rows),
-                lambda: order,
-            )
-            chosen = jax.lax.dynamic_slice_in_dim(order, place * batch, batch)
-        # optax itself mixes types (Adam's bias correction), which strict mode refuses.
-        slope = gradient(weights, chosen)
-        with jax.numpy_dtype_promotion("standard"):
-            update, memory = optimiser.update(slope, memory, weights)
-            weights = optax.apply_updates(weights, update)
-            if descent.average is not None:
-                share = 1 - descent.average
-                averaged = optax.incremental_update(weights, averaged, share)
-        return weights, memory, averaged, order
 
-    def advance(carry: tuple, ends: tuple[Array, Array]) -> tuple:
-        carry = jax.lax.fori_loop(*ends, step, carry)
-        shown = carry[0] if descent.average is None else carry[2]
-        return carry, record(shown)
-
-    averaged = None if descent.average is None else start
-    order = jnp.arange(rows) if batch < rows else None
-    with jax.numpy_dtype_promotion("standard"):
-        memory = optimiser.init(start)
-    begins = np.concatenate([[0], counts[:-1]])
-    ends = jnp.asarray(begins, jnp.int32), jnp.asarray(counts, jnp.int32)
-    carry, values = jax.lax.scan(advance, (start, memory, averaged, order), ends)
-    final = carry[0] if descent.average is None else carry[2]
-    return Trajectory(
-        times=descent.clock(counts).astype(dtype),
-        observables=values,
-        status=finite_status(carry[0]),
-        statistics=step_statistics(int(counts[-1]), batch / rows, dtype),
-        final=eqx.combine(final, fixed),
-        activation=problem.activation,
-        form="raw",
-    )
+def _gradient(problem: Problem, weights: Weights, chosen: Array | None) -> Any:
+    """The gradient of the loss, or its estimate on the chosen rows."""
+    system = RawSystem(problem if chosen is None else _subset(problem, chosen))
+    return jax.tree.map(jnp.negative, _moving(system.velocity(weights)))
 
 
 def _subset(problem: Problem, chosen: Array) -> Problem:
     """The problem on these rows, their weights raised to keep its mean gradient."""
     raised = problem.dataset.samples / chosen.shape[0]
     return with_rows(problem, chosen, raised * problem.sample_weights[chosen])
-
-
-def finite_status(weights: Weights) -> Array:
-    """Whether all weights are finite, as a status."""
-    finite = jnp.asarray(True)
-    for leaf in jax.tree.leaves(weights):
-        finite = finite & jnp.all(jnp.isfinite(leaf))
-    return jnp.where(finite, Status.FINISHED, Status.NON_FINITE)
-
-
-def step_statistics(steps: int, share: float, dtype: Any) -> dict[str, Array]:
-    """Statistics of ``steps`` steps that see a ``share`` of the rows each."""
-    return {
-        "evaluations": jnp.asarray(steps * share, dtype),
-        "accepted": jnp.asarray(steps, jnp.int32),
-        "rejected": jnp.zeros((), jnp.int32),
-        "sliding": jnp.asarray(jnp.nan, dtype),
-        "repelling": jnp.asarray(jnp.nan, dtype),
-        "error_estimate": jnp.asarray(jnp.nan, dtype),
-        "balance_error": jnp.asarray(jnp.nan, dtype),
-    }
-
-
-def checked_steps(steps: Any) -> np.ndarray:
-    """The step counts as an array, or an error that names what is wrong with them."""
-    unmasked("steps", steps)
-    counts = np.atleast_1d(np.asarray(steps))
-    whole = counts.ndim == 1 and counts.size and np.issubdtype(counts.dtype, np.integer)
-    if not (whole and counts[0] > 0 and np.all(np.diff(counts) > 0)):
-        raise InputError(
-            f"steps={steps!r}",
-            "observables are recorded after increasing, positive numbers of steps",
-            "steps=[100, 1000]",
-        )
-    return counts.astype(np.int64)

@@ -8,6 +8,7 @@ are not, and a trajectory reports the fraction of both.
 """
 
 import dataclasses
+from typing import Any, Protocol, runtime_checkable
 
 import equinox as eqx
 import jax
@@ -15,7 +16,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key
 
 from jaxbias import _draws
-from jaxbias._checks import InputError, one_of, positive_int
+from jaxbias._checks import InputError, one_of, positive_int, told
 from jaxbias.data.clusters import OrthonormalClusters
 from jaxbias.data.dataset import Dataset, cluster_labelled
 from jaxbias.data.mixtures import ClusterMixture
@@ -52,15 +53,26 @@ class Problem(eqx.Module):
     balanced: bool = eqx.field(static=True)
 
 
+@runtime_checkable
+class RandomData(Protocol):
+    """A data model of one's own: a frozen dataclass that says what a key draws."""
+
+    def draw(self, key: Key[Array, ""]) -> Dataset:
+        """The rows of this key, as many for every key; may be called under jit."""
+        ...
+
+
 @dataclasses.dataclass(frozen=True)
 class GradientFlow:
     """Gradient flow of a two-layer network on a data model or a data set.
 
     Args:
         network: The network and its initialisation.
-        data: A data model to draw from, or a fixed data set. Of a data model a network
-            of several classes is trained on the cluster numbers.
-        samples: Number of training rows to draw; not used with a fixed data set.
+        data: A data model to draw from, a model of one's own with
+            ``draw(key) -> Dataset``, or a fixed data set. Of a data model of this
+            package a network of several classes is trained on the cluster numbers, of
+            others on the labels as they are.
+        samples: Number of training rows to draw; of a model of this package only.
         loss: Loss of one row.
         clock: ``mean`` weights every row by 1/n, ``sum`` by 1 and
             ``per_cluster_mean`` by clusters/n, the clock of most theorems here:
@@ -71,27 +83,14 @@ class GradientFlow:
     """
 
     network: TwoLayer
-    data: OrthonormalClusters | ClusterMixture | Dataset
+    data: OrthonormalClusters | ClusterMixture | RandomData | Dataset
     samples: int | None = None
     loss: Loss = exponential
     clock: str = "mean"
 
     def __post_init__(self):
         one_of("clock", self.clock, _CLOCKS)
-        if isinstance(self.data, Dataset):
-            if self.samples not in (None, self.data.samples):
-                raise InputError(
-                    f"samples={self.samples} with a data set of {self.data.samples}",
-                    "a fixed data set is used whole",
-                    "samples=None",
-                )
-            if self.clock == "per_cluster_mean" and self.data.centres is None:
-                raise InputError(
-                    "clock='per_cluster_mean' with a data set without centres",
-                    "the number of clusters sets this clock",
-                    "clock='mean'",
-                )
-        else:
+        if isinstance(self.data, OrthonormalClusters | ClusterMixture):
             if self.samples is None:
                 raise InputError(
                     "samples=None with a data model",
@@ -99,6 +98,25 @@ class GradientFlow:
                     f"samples={20 * self.data.clusters}",
                 )
             positive_int("samples", self.samples)
+        elif isinstance(self.data, Dataset):
+            if self.samples not in (None, self.data.samples):
+                raise InputError(
+                    f"samples={self.samples} with a data set of {self.data.samples}",
+                    "a fixed data set is used whole",
+                    "samples=None",
+                )
+        elif not isinstance(self.data, RandomData):
+            raise InputError(
+                f"data={told(self.data)}",
+                "it is neither a data set nor has it draw(key), which would give one",
+                "data=jaxbias.data.from_arrays(inputs, labels)",
+            )
+        elif self.samples is not None:
+            raise InputError(
+                f"samples={self.samples} with a data model of one's own",
+                "what it draws says how many there are",
+                "samples=None",
+            )
         if self.network.normalise_inputs:
             raise InputError(
                 "normalise_inputs=True in a gradient flow",
@@ -115,24 +133,76 @@ class GradientFlow:
                 if multi_class
                 else "classes=10 or loss=jaxbias.losses.logistic",
             )
-        if multi_class:
-            self._check_classes()
-
-    def _check_classes(self) -> None:
-        """Refuse labels that are no classes, and a data model with other clusters."""
         if isinstance(self.data, Dataset):
-            if self.data.binary:
-                raise InputError(
-                    f"classes={self.network.classes} with labels +1 and -1",
-                    "cross entropy needs class numbers",
-                    "data=jaxbias.data.cluster_labelled(dataset)",
-                )
-        elif self.network.classes != self.data.clusters:
+            self._check(self.data)
+        elif (
+            multi_class
+            and isinstance(self.data, OrthonormalClusters | ClusterMixture)
+            and self.network.classes != self.data.clusters
+        ):
             raise InputError(
                 f"classes={self.network.classes} with clusters={self.data.clusters}",
                 "the classes of a data model are its clusters",
                 f"classes={self.data.clusters}",
             )
+
+    def _check(self, dataset: Dataset) -> None:
+        """Refuse rows without what clock and classes need."""
+        if self.clock == "per_cluster_mean" and dataset.centres is None:
+            raise InputError(
+                "clock='per_cluster_mean' with a data set without centres",
+                "the number of clusters sets this clock",
+                "clock='mean'",
+            )
+        if self.network.classes is not None and dataset.binary:
+            raise InputError(
+                f"classes={self.network.classes} with labels +1 and -1",
+                "cross entropy needs class numbers",
+                "data=jaxbias.data.cluster_labelled(dataset)",
+            )
+
+    @property
+    def shapes(self) -> Dataset:
+        """The training rows as shapes and types; nothing is drawn to know them.
+
+        Floating-point types are JAX's default, or those of a data set.
+        """
+        if isinstance(self.data, Dataset):
+            shape = lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype)
+            return jax.tree.map(shape, self.data)
+        return jax.eval_shape(lambda: self.rows(_draws.seed_key(0)))
+
+    def rows(
+        self,
+        key: Key[Array, ""],
+        *,
+        noise: Float[Array, ""] | float | None = None,
+        dtype: str | None = None,
+        dataset: Dataset | None = None,
+    ) -> Dataset:
+        """The training rows of a run; arguments as of :meth:`problem`.
+
+        Raises:
+            InputError: A model of one's own draws no data set, or none that clock and
+                classes can work with.
+        """
+        dtype = dtype or jnp.zeros(()).dtype.name
+        if isinstance(self.data, Dataset):
+            return cast(self.data if dataset is None else dataset, dtype)
+        own = _draws.fold_in(key, _DATA_STREAM)
+        if isinstance(self.data, OrthonormalClusters | ClusterMixture):
+            assert self.samples is not None
+            drawn = self.data.sample(self.samples, key=own, noise=noise, dtype=dtype)
+            return drawn if self.network.classes is None else cluster_labelled(drawn)
+        drawn: Any = self.data.draw(own)
+        if not isinstance(drawn, Dataset):
+            raise InputError(
+                f"draw(key) of {type(self.data).__name__} gives {told(drawn)}",
+                "a flow is trained on a data set",
+                "jaxbias.data.Dataset(inputs, labels, clusters)",
+            )
+        self._check(drawn)
+        return cast(drawn, dtype)
 
     def problem(
         self,
@@ -153,7 +223,7 @@ class GradientFlow:
 
         Args:
             key: The run's key; data and network take separate streams of it.
-            noise: Replaces the data model's noise.
+            noise: Replaces the noise of a data model of this package.
             scale: Replaces the initialisation's scale.
             width: Replaces the network's width; at most ``padded``.
             padded: Number of neurons in the arrays; the width if not given.
@@ -162,18 +232,7 @@ class GradientFlow:
                 not to hold it.
         """
         dtype = dtype or jnp.zeros(()).dtype.name
-        if isinstance(self.data, Dataset):
-            dataset = cast(self.data if dataset is None else dataset, dtype)
-        else:
-            assert self.samples is not None
-            dataset = self.data.sample(
-                self.samples,
-                key=_draws.fold_in(key, _DATA_STREAM),
-                noise=noise,
-                dtype=dtype,
-            )
-            if self.network.classes is not None:
-                dataset = cluster_labelled(dataset)
+        dataset = self.rows(key, noise=noise, dtype=dtype, dataset=dataset)
         weights = self.network.draw(
             _draws.fold_in(key, _NETWORK_STREAM),
             dataset.dim,

@@ -171,6 +171,23 @@ def test_in_a_ball_of_radius_zero_it_is_gradient_descent(start):
     assert float(run.statistics["evaluations"]) == 80
 
 
+def test_rates_radii_and_lengths_ride_in_one_program():
+    given = problem()
+    rides = np.array([[0.05, 1.5, 0.5], [0.02, 0.7, 0.3]])
+
+    def run(rate, radius, length):
+        attack = AdversarialDescent(rate, radius, length, 5)
+        return descend_adversarially(given, attack, [STEPS], key=KEY)
+
+    together = jax.vmap(run)(*rides.T)
+    for lane, numbers in enumerate(rides.tolist()):
+        alone = run(*numbers)
+        np.testing.assert_allclose(
+            together.final.hidden[lane], alone.final.hidden, atol=1e-13
+        )
+        np.testing.assert_allclose(together.times[lane], alone.times)
+
+
 def test_a_run_that_is_not_finite_says_so():
     start = problem().initial.hidden.at[2, 3].set(np.inf)
     given = eqx.tree_at(lambda p: p.initial.hidden, problem(), start)

@@ -96,6 +96,15 @@ def test_minibatches_are_those_of_the_key_and_unbiased():
     assert relative(mean, one_step[0] - start) < 1e-9
 
 
+@pytest.mark.parametrize("steps", [[11], [2, 3, 4, 7, 11], [1, 5, 11]])
+def test_a_segment_that_begins_inside_an_epoch_keeps_its_order(steps):
+    drawn = problem("prelu3")
+    rule = Descent(0.1, rule="momentum", batch=8)
+    known = descend(drawn, rule, [11], key=KEY).final.hidden
+    down = descend(drawn, rule, steps, key=KEY)
+    np.testing.assert_array_equal(down.final.hidden, known)
+
+
 def test_what_is_left_of_an_epoch_sits_out():
     down = descend(problem("prelu3"), Descent(0.1, batch=30), [1, 2], key=KEY)
     rows = [jax.random.permutation(jax.random.fold_in(KEY, e), 40)[:30] for e in (0, 1)]
@@ -124,6 +133,8 @@ def test_clocks_of_rates_schedules_and_momentum():
     np.testing.assert_allclose(ball.clock(steps), [4, 20])
     falling = Descent(optax.piecewise_constant_schedule(1.0, {4: 0.1}))
     np.testing.assert_allclose(falling.clock(steps), [2, 4 + 6 * 0.1], rtol=1e-6)
+    one = jax.jit(lambda step: falling.clock(step, most=10))
+    np.testing.assert_allclose([one(s) for s in (0, 2, 10)], [0, 2, 4.6], rtol=1e-6)
 
 
 def test_the_clock_is_that_of_the_flow():

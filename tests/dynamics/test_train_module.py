@@ -8,7 +8,6 @@ from flax import nnx
 from jaxbias import losses
 from jaxbias._checks import InputError
 from jaxbias.data import OrthonormalClusters, digits
-from jaxbias.data.dataset import Dataset
 from jaxbias.dynamics.training import train_module
 from jaxbias.networks import PReLU, TwoLayer, balanced, predict, unbalanced
 
@@ -178,26 +177,3 @@ def test_digits_are_learnt(labels, classes, loss, exponent):
         trained.weights(), spec.activation, test.inputs, normalise_inputs=True
     )
     np.testing.assert_array_equal(scores, trained(test.inputs))
-
-
-@pytest.mark.parametrize("kind", ["dropout", "normalisation"])
-def test_modules_with_a_state_of_their_own_are_refused(kind):
-    class Stateful(nnx.Module):
-        def __init__(self):
-            self.linear = nnx.Linear(4, 1, rngs=nnx.Rngs(0))
-            self.more = (
-                nnx.Dropout(0.5, rngs=nnx.Rngs(0))
-                if kind == "dropout"
-                else nnx.BatchNorm(4, rngs=nnx.Rngs(0))
-            )
-
-    data = Dataset(jnp.ones((6, 4)), jnp.ones(6), jnp.zeros(6, jnp.int32), None, None)
-    with pytest.raises(InputError, match="without normalisation"):
-        train_module(
-            Stateful(),
-            data,
-            optimiser=optax.sgd(0.1),
-            loss="squared",
-            epochs=1,
-            key=jax.random.key(0),
-        )
