@@ -25,7 +25,7 @@ from jaxbias._files import write_text
 
 KINDS = ("random moment", "inside a write", "after a state")
 CHILD = """
-import json, os, signal, sys
+import dataclasses, json, os, signal, sys
 import jaxbias as jb
 from jaxbias.dynamics import Adaptive, Descent
 from jaxbias.experiments import Descend
@@ -59,12 +59,15 @@ if which == "descents":
     experiment = Descend(flow, Descent(0.1, batch=2), (500, 1000, 1500, 2000, 2500))
     # A segment a piece: they are thought to be long.
     work = Descend.work
-    import dataclasses
-    Descend.work = lambda self, padded: dataclasses.replace(work(self, padded), seconds=200.0)
-    sweep(experiment, {"width": [4, 8], "rate": [0.1, 0.2]}, 6, out=out, batch=8, workers=1)
+    long = lambda self, padded: dataclasses.replace(work(self, padded), seconds=200.0)
+    Descend.work = long
+    over = {"width": [4, 8], "rate": [0.1, 0.2]}
+    sweep(experiment, over, 6, out=out, batch=8, workers=1)
 else:
-    sweep(flow, {"width": [4, 8], "noise": [0.1, 0.2]}, 24, times=[1.0, 50.0], out=out,
-        batch=8, integrator=Adaptive(rtol=1e-3), workers=1)
+    over = {"width": [4, 8], "noise": [0.1, 0.2]}
+    method = Adaptive(rtol=1e-3)
+    sweep(flow, over, 24, times=[1.0, 50.0], out=out, batch=8, workers=1,
+        integrator=method)
 print(json.dumps(written), flush=True)
 """
 

@@ -97,7 +97,8 @@ def pieces_of(experiment: Experiment, lanes: int, padded: int) -> np.ndarray:
     The last piece is filled up with segments of no length, which change nothing.
     """
     ends = np.asarray(experiment.segments, np.int32)
-    spans = np.stack([np.concatenate([[0], ends[:-1]]), ends], axis=1)
+    begins = np.concatenate([np.zeros(1, np.int32), ends[:-1]])
+    spans = np.stack([begins, ends], axis=1)
     whole = experiment.work(padded or None).seconds * lanes
     together = math.floor(EVERY_SECONDS * len(spans) / max(whole, 1e-9))
     if type(experiment).between is not Experiment.between:

@@ -11,7 +11,7 @@ from jaxbias.dynamics.fixed_step import FixedStep
 from jaxbias.dynamics.flow import GradientFlow
 from jaxbias.experiments.experiment import Work
 from jaxbias.experiments.flow import Flow
-from jaxbias.experiments.flow_costs import dim_of, evaluations, flow_work, samples_of
+from jaxbias.experiments.flow_costs import evaluations, flow_work
 from jaxbias.networks import PReLU, TwoLayer
 from jaxbias.sweeps import bucket, costs, grid
 
@@ -115,7 +115,9 @@ def test_array_widths_that_are_settled_are_kept_to(flow):
     axes = grid.resolve_axes(experiment, {"samples": [8, 12], "width": [20, 60]})
     runs = bucket.make_runs(experiment, axes, (0, 1))
     made = bucket.make_buckets(runs, (1.0,), 1, lambda *_: 0.0, [[20, 60], [100]])
-    assert [(samples_of(b.experiment.flow), b.padded, len(b.runs)) for b in made] == [
+    assert [
+        (b.experiment.flow.shapes.samples, b.padded, len(b.runs)) for b in made
+    ] == [
         (8, 20, 2),
         (8, 60, 2),
         (12, 100, 4),
@@ -146,7 +148,7 @@ def test_a_data_set_of_ones_own(flow):
     data = Dataset(inputs=inputs, labels=jnp.ones(6), clusters=jnp.zeros(6, jnp.int32))
     own = GradientFlow(TwoLayer(4), data)
     (one,) = buckets_of(own, {"width": [4, 8]})
-    assert (samples_of(one.experiment.flow), dim_of(one.experiment.flow)) == (6, 3)
+    assert one.experiment.flow.shapes.inputs.shape == (6, 3)
     with pytest.raises(InputError, match="no field has that name"):
         buckets_of(own, {"noise": [0.1]})
 
