@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxbias import _draws
+from jaxbias._axes import SEED
 from jaxbias.experiments.experiment import Experiment, Outcome, point_of
 from jaxbias.experiments.fields import get_at
 from jaxbias.experiments.walk import (
@@ -71,7 +72,8 @@ def _points(experiment: Experiment) -> list[Point]:
             for name, value in own.items()
         }
         arrays = {name: jnp.asarray(value) for name, value in point.items()}
-        points.append(arrays | {FACTOR: jnp.asarray(1.0)})
+        seed = jnp.zeros((), jnp.uint32)
+        points.append(arrays | {FACTOR: jnp.asarray(1.0), SEED: seed})
     return points
 
 

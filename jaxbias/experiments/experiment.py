@@ -130,8 +130,9 @@ class Experiment:
 
         Args:
             key: the run's own; entry i of a draw comes from ``fold_in(key, i)``.
-            point: values of the batched fields, and of ``"factor"``, by which a
-                tolerance is to be multiplied.
+            point: values of the batched fields, of ``"factor"``, by which a tolerance
+                is to be multiplied, and of ``"seed"``, from which experiments with
+                keys of their own fold them.
             shared: what `shared` gave.
             padded: entries of the arrays along `size`; those beyond it are inert.
         """

@@ -20,6 +20,7 @@ from jax import lax
 from jaxtyping import Array, Key
 
 from jaxbias import _draws
+from jaxbias._axes import SEED
 from jaxbias.experiments.experiment import Experiment, Outcome, abstract
 from jaxbias.experiments.measurement import Measurement
 from jaxbias.sweeps.bucket import Bucket
@@ -111,13 +112,16 @@ def draw_lanes(
     """The problems of all lanes of a call, groups after each other."""
     template = program.template
 
-    def one(key: Array, point: Any) -> Any:
-        return template.draw(key, point, shared, program.padded or None)
-
     def group(lanes: Lanes) -> Any:
-        # The key has no lane axis, so the vmap leaves the draws outside.
-        own = _draws.fold_in(key, lanes.seed[0])
-        return jax.vmap(functools.partial(one, own))(lanes.point)
+        # Key and seed have no lane axis, so the vmap leaves the draws outside.
+        seed = lanes.seed[0]
+        own = _draws.fold_in(key, seed)
+
+        def one(point: Any) -> Any:
+            point = {**point, SEED: seed}
+            return template.draw(own, point, shared, program.padded or None)
+
+        return jax.vmap(one)(lanes.point)
 
     # Random bits drawn one group at a time compile in a third of the time on a CPU,
     # where a vmap would also fuse them into everything that reads them.

@@ -351,6 +351,7 @@ def _check_draws(plan: Plan) -> None:
         with jax.enable_x64(experiment.dtype == "float64"):
             point = points_of(experiment, [bucket.runs[0].point], [1.0])
             point = {name: jnp.asarray(values[0]) for name, values in point.items()}
+            point[SEED] = jnp.zeros((), jnp.uint32)
             # Drawn wide: what does not depend on the width is refused all the same.
             draw = lambda key, shared, own=experiment, at=point, b=bucket: own.draw(
                 key, at, shared, b.padded or None
