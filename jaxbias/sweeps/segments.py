@@ -29,6 +29,7 @@ from jaxbias.sweeps.lanes import (
 )
 
 Arrays = dict[str, np.ndarray]
+_CALL, _PIECES = "call", "pieces"
 
 
 @functools.lru_cache(maxsize=64)
@@ -132,11 +133,10 @@ def run_segments(
     places: list[np.ndarray] = []
     for number, call in enumerate(calls_of(program, lanes)):
         places.append(call.places)
-        done = None if found is None else _part(found, number)
-        if done is not None:
-            parts.append(done)
+        if found is not None and number < int(found[_CALL]):
+            parts.append(_under(found, f"part:{number}:"))
             continue
-        at = found if found is not None and int(found["call"]) == number else None
+        at = found if found is not None and number == int(found[_CALL]) else None
         save = None if keeper is None else functools.partial(_save, keeper, parts)
         outcome, needed = _one_call(program, key, call, shared, at, save)
         parts.append(finish(outcome, needed, call.used))
@@ -212,42 +212,41 @@ def _save(
     keeper: Checkpoint, parts: list[Arrays], states: Any, outcomes: list[Outcome]
 ) -> None:
     def make() -> Arrays:
-        saved = {"call": np.asarray(len(parts)), "pieces": np.asarray(len(outcomes))}
+        saved = {_CALL: np.asarray(len(parts)), _PIECES: np.asarray(len(outcomes))}
         for number, part in enumerate(parts):
             saved |= {f"part:{number}:{name}": a for name, a in part.items()}
         for number, leaf in enumerate(jax.tree.leaves(states)):
             saved[f"state:{number}"] = np.asarray(leaf)
         for piece, outcome in enumerate(outcomes):
-            for number, leaf in enumerate(jax.tree.leaves(outcome)):
-                saved[f"outcome:{piece}:{number}"] = leaf
-            saved |= _named(outcome, piece)
+            saved[f"status:{piece}:"] = np.asarray(outcome.status)
+            for kind, values in (
+                ("observable", outcome.observables),
+                ("statistic", outcome.statistics),
+            ):
+                saved |= {
+                    f"{kind}:{piece}:{n}": np.asarray(v) for n, v in values.items()
+                }
         return saved
 
     keeper.save(make)
 
 
-def _named(outcome: Outcome, piece: int) -> Arrays:
-    names = [*outcome.observables, "\n", *outcome.statistics]
-    return {f"names:{piece}": np.asarray(names)}
-
-
 def _restored(found: Arrays, states: Any) -> tuple[Any, list[Outcome]]:
-    """States and outcomes as they were saved."""
+    """States and outcomes as they were saved; the first ones if they do not fit."""
     leaves, structure = jax.tree.flatten(states)
-    saved = [found[f"state:{number}"] for number in range(len(leaves))]
-    outcomes = []
-    for piece in range(int(found["pieces"])):
-        names = found[f"names:{piece}"].tolist()
-        cut = names.index("\n")
-        form: Any = [dict.fromkeys(names[:cut]), 0, dict.fromkeys(names[cut + 1 :])]
-        form = jax.tree.map(lambda _: 0, Outcome(*form), is_leaf=lambda x: x is None)
-        shape = jax.tree.structure(form)
-        values = [found[f"outcome:{piece}:{i}"] for i in range(shape.num_leaves)]
-        outcomes.append(jax.tree.unflatten(shape, values))
+    saved = [found.get(f"state:{number}") for number in range(len(leaves))]
+    if any(a is None or a.shape != b.shape for a, b in zip(saved, leaves, strict=True)):
+        return states, []
+    outcomes: list[Outcome] = []
+    for piece in range(int(found[_PIECES])):
+        seen, statistics = (
+            _under(found, f"{kind}:{piece}:") for kind in ("observable", "statistic")
+        )
+        outcome: Any = (seen, found[f"status:{piece}:"], statistics)
+        outcomes.append(Outcome(*outcome))
     return jax.tree.unflatten(structure, list(map(jnp.asarray, saved))), outcomes
 
 
-def _part(found: Arrays, number: int) -> Arrays | None:
-    start = f"part:{number}:"
-    part = {n.removeprefix(start): a for n, a in found.items() if n.startswith(start)}
-    return part or None
+def _under(found: Arrays, start: str) -> Arrays:
+    """Arrays whose names begin so, by the rest of their names."""
+    return {n.removeprefix(start): a for n, a in found.items() if n.startswith(start)}
