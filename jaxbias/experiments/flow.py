@@ -11,7 +11,9 @@ from jaxtyping import Array, Key
 
 from jaxbias._axes import TIME
 from jaxbias._checks import one_of
+from jaxbias.data.clusters import OrthonormalClusters
 from jaxbias.data.dataset import Dataset
+from jaxbias.data.mixtures import ClusterMixture
 from jaxbias.dynamics.adaptive import Adaptive
 from jaxbias.dynamics.fixed_step import FixedStep
 from jaxbias.dynamics.flow import GradientFlow, Problem, cast
@@ -121,9 +123,9 @@ class Flow(Experiment):
 
     @property
     def batched(self) -> Mapping[str, Any]:
-        """Width, scale, and the noise of a data model."""
+        """Width, scale, and the noise of a data model of the package."""
         riding: dict[str, Any] = {WIDTH: self.flow.network.groups}
-        if not isinstance(self.flow.data, Dataset):
+        if isinstance(self.flow.data, OrthonormalClusters | ClusterMixture):
             riding[NOISE] = 1.0
         return riding | {SCALE: 1.0}
 

@@ -8,7 +8,8 @@ that shards and machines lay out the same batches.
 import numpy as np
 
 from jaxbias._axes import CLUSTER, FEATURE, NEURON, SAMPLE
-from jaxbias.data.dataset import Dataset
+from jaxbias.data.clusters import OrthonormalClusters
+from jaxbias.data.mixtures import ClusterMixture
 from jaxbias.dynamics.adaptive import Adaptive
 from jaxbias.dynamics.error_norm import EVERY_TIME
 from jaxbias.dynamics.fixed_step import FixedStep
@@ -24,22 +25,22 @@ _COPIES = 20
 
 def samples_of(flow: GradientFlow) -> int:
     """Training rows of a flow."""
-    if isinstance(flow.data, Dataset):
-        return flow.data.samples
-    assert flow.samples is not None
-    return flow.samples
+    return flow.shapes.samples if flow.samples is None else flow.samples
 
 
 def dim_of(flow: GradientFlow) -> int:
     """Input dimension of a flow."""
-    return flow.data.dim
+    if isinstance(flow.data, OrthonormalClusters | ClusterMixture):
+        return flow.data.dim
+    return flow.shapes.dim
 
 
 def clusters_of(flow: GradientFlow) -> int:
-    """Clusters of a flow's data; 0 where a data set of one's own has no centres."""
-    if not isinstance(flow.data, Dataset):
+    """Clusters of a flow's data; 0 where data of one's own have no centres."""
+    if isinstance(flow.data, OrthonormalClusters | ClusterMixture):
         return flow.data.clusters
-    return 0 if flow.data.centres is None else len(flow.data.centres)
+    centres = flow.shapes.centres
+    return 0 if centres is None else centres.shape[0]
 
 
 def sizes_of(flow: GradientFlow, width: int) -> dict[str, int]:
