@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Array, Key, UInt32
 
 from jaxbias import _draws
-from jaxbias._axes import CLUSTER, FEATURE, NEURON, SAMPLE, TIME
+from jaxbias._axes import FEATURE, SAMPLE, TIME
 from jaxbias._checks import InputError, one_of
 from jaxbias.data.clusters import OrthonormalClusters
 from jaxbias.data.dataset import Dataset
@@ -20,31 +20,18 @@ from jaxbias.dynamics.descent import Descent
 from jaxbias.dynamics.flow import GradientFlow, Problem, cast
 from jaxbias.dynamics.steps import Stand, checked_steps, finite_status, recorded
 from jaxbias.experiments.experiment import Column, Experiment, Outcome, Work
+from jaxbias.experiments.flow import NOISE, SCALE, WIDTH, Trained
+from jaxbias.experiments.flow_costs import sizes_of
 from jaxbias.networks.activations import Activation
 from jaxbias.networks.initialization import representable_scale
-from jaxbias.networks.weights import Weights
 from jaxbias.observables import Observable, resolve
 
 ORDER_STREAM = 2
 """Of the run's key, for the order of minibatches; data and network take 0 and 1."""
 
 CLOCK = "clock"
-WIDTH, SCALE = "flow.network.width", "flow.network.init.scale"
-NOISE = "flow.data.noise"
 # Multiplications a second of one core, and seconds that a step takes besides.
 _FLOPS, _STEP, _GAUSSIAN = 2e10, 2e-5, 7e-9
-
-
-class Trained(NamedTuple):
-    """A trained network and the data of its run.
-
-    Attributes:
-        weights: at the end.
-        dataset: what it was trained on.
-    """
-
-    weights: Weights
-    dataset: Dataset
 
 
 class Drawn(NamedTuple):
@@ -234,23 +221,18 @@ class Descend(Experiment):
     def work(self, padded: int | None) -> Work:
         """By the products of rows and weights in each step."""
         width = self.flow.network.width if padded is None else padded
-        rows = self.flow.shapes
-        centres = 0 if rows.centres is None else rows.centres.shape[0]
-        share = self.descent.gradients(rows.samples)
-        products = 6 * share * rows.samples * width * rows.dim / _FLOPS
+        sizes = sizes_of(self.flow, width)
+        rows, dim = sizes[SAMPLE], sizes[FEATURE]
+        share = self.descent.gradients(rows)
+        products = 6 * share * rows * width * dim / _FLOPS
         size = np.dtype(self.dtype).itemsize
-        own = 0 if isinstance(self.flow.data, Dataset) else rows.samples
+        own = 0 if isinstance(self.flow.data, Dataset) else rows
         return Work(
             seconds=self.steps[-1] * (_STEP + products * size / 4)
-            + _GAUSSIAN * (own + width) * rows.dim,
-            sizes={
-                NEURON: width,
-                SAMPLE: rows.samples,
-                FEATURE: rows.dim,
-                CLUSTER: centres,
-            },
-            problem_bytes=(own + width) * rows.dim * size,
-            solve_bytes=(8 * width * rows.dim + 6 * width * rows.samples) * size,
+            + _GAUSSIAN * (own + width) * dim,
+            sizes=sizes,
+            problem_bytes=(own + width) * dim * size,
+            solve_bytes=(8 * dim + 6 * rows) * width * size,
             # Weights of several runs at once leave the cache sooner than scores do.
-            scores=width * max(int(min(share, 1.0) * rows.samples), rows.dim),
+            scores=width * max(int(min(share, 1.0) * rows), dim),
         )
