@@ -18,7 +18,7 @@ from jaxbias import _draws
 from jaxbias._checks import InputError, is_concrete, nonnegative, one_of, positive_int
 from jaxbias.dynamics.flow import Problem
 from jaxbias.dynamics.gram import add_bias, per_neuron
-from jaxbias.dynamics.steps import AbstractRule, Observe, Stand, follow
+from jaxbias.dynamics.steps import AbstractRule, Observe, Stand, follow, further
 from jaxbias.dynamics.trajectory import Trajectory
 from jaxbias.networks.activations import Activation
 from jaxbias.networks.weights import Weights, row_norms
@@ -103,7 +103,7 @@ class AdversarialDescent(AbstractRule):
             return _epoch(problem, self, weights, _draws.fold_in(key, number))
 
         weights = jax.lax.fori_loop(*ends, epoch, stand.weights)
-        return stand._replace(weights=weights, step=stand.step + (ends[1] - ends[0]))
+        return stand._replace(weights=weights, step=further(stand.step, ends))
 
 
 class _Moved(NamedTuple):

@@ -20,7 +20,7 @@ from jaxbias import _draws
 from jaxbias._checks import InputError, is_concrete, one_of, positive_int
 from jaxbias.dynamics.flow import Problem, with_rows
 from jaxbias.dynamics.raw import RawSystem
-from jaxbias.dynamics.steps import AbstractRule, Observe, Stand, follow
+from jaxbias.dynamics.steps import AbstractRule, Observe, Stand, follow, further
 from jaxbias.dynamics.trajectory import Trajectory
 from jaxbias.networks.activations import Activation
 from jaxbias.networks.weights import Weights
@@ -166,7 +166,7 @@ class Descent(AbstractRule):
         no_order = jnp.arange(rows), jnp.asarray(-1, jnp.int32)
         carry = jax.lax.fori_loop(*ends, step, (*start, *no_order))
         weights, memory, average = carry[:3]
-        return Stand(weights, memory, average, stand.step + (ends[1] - ends[0]))
+        return Stand(weights, memory, average, further(stand.step, ends))
 
 
 def descend(

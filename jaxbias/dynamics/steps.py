@@ -82,6 +82,11 @@ class AbstractRule(eqx.Module):
         """Gradients that a step takes, in full-batch ones."""
 
 
+def further(step: Array, ends: tuple[Array, Array]) -> Array:
+    """The count after a segment, of its own type whatever that of the ends."""
+    return step + (ends[1] - ends[0]).astype(step.dtype)
+
+
 def recorded(problem: Problem, weights: Weights, observe: Observe) -> dict[str, Array]:
     """Observables of these weights, in the problem's precision."""
     snapshot = RawSystem(problem).snapshot(weights)

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Array, Key, UInt32
 
 from jaxbias import _draws
-from jaxbias._axes import TIME
+from jaxbias._axes import FEATURE, SAMPLE, TIME
 from jaxbias._checks import InputError, one_of
 from jaxbias.data.clusters import OrthonormalClusters
 from jaxbias.data.dataset import Dataset
@@ -221,17 +221,18 @@ class Descend(Experiment):
     def work(self, padded: int | None) -> Work:
         """By the products of rows and weights in each step."""
         width = self.flow.network.width if padded is None else padded
-        rows = self.flow.shapes
-        share = self.descent.gradients(rows.samples)
-        products = 6 * share * rows.samples * width * rows.dim / _FLOPS
+        sizes = sizes_of(self.flow, width)
+        rows, dim = sizes[SAMPLE], sizes[FEATURE]
+        share = self.descent.gradients(rows)
+        products = 6 * share * rows * width * dim / _FLOPS
         size = np.dtype(self.dtype).itemsize
-        own = 0 if isinstance(self.flow.data, Dataset) else rows.samples
+        own = 0 if isinstance(self.flow.data, Dataset) else rows
         return Work(
             seconds=self.steps[-1] * (_STEP + products * size / 4)
-            + _GAUSSIAN * (own + width) * rows.dim,
-            sizes=sizes_of(self.flow, width),
-            problem_bytes=(own + width) * rows.dim * size,
-            solve_bytes=(8 * width * rows.dim + 6 * width * rows.samples) * size,
+            + _GAUSSIAN * (own + width) * dim,
+            sizes=sizes,
+            problem_bytes=(own + width) * dim * size,
+            solve_bytes=(8 * dim + 6 * rows) * width * size,
             # Weights of several runs at once leave the cache sooner than scores do.
-            scores=width * max(int(min(share, 1.0) * rows.samples), rows.dim),
+            scores=width * max(int(min(share, 1.0) * rows), dim),
         )

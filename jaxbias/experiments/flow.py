@@ -123,7 +123,7 @@ class Flow(Experiment):
 
     @property
     def batched(self) -> Mapping[str, Any]:
-        """Width, scale, and the noise of a data model."""
+        """Width, scale, and the noise of a data model of the package."""
         riding: dict[str, Any] = {WIDTH: self.flow.network.groups}
         if isinstance(self.flow.data, OrthonormalClusters | ClusterMixture):
             riding[NOISE] = 1.0

@@ -8,6 +8,8 @@ that shards and machines lay out the same batches.
 import numpy as np
 
 from jaxbias._axes import CLUSTER, FEATURE, NEURON, SAMPLE
+from jaxbias.data.clusters import OrthonormalClusters
+from jaxbias.data.mixtures import ClusterMixture
 from jaxbias.dynamics.adaptive import Adaptive
 from jaxbias.dynamics.error_norm import EVERY_TIME
 from jaxbias.dynamics.fixed_step import FixedStep
@@ -21,11 +23,34 @@ _EVALUATIONS = {True: (2000.0, 540.0), False: (80.0, 105.0)}
 _COPIES = 20
 
 
+def samples_of(flow: GradientFlow) -> int:
+    """Training rows of a flow."""
+    return flow.shapes.samples if flow.samples is None else flow.samples
+
+
+def dim_of(flow: GradientFlow) -> int:
+    """Input dimension of a flow."""
+    if isinstance(flow.data, OrthonormalClusters | ClusterMixture):
+        return flow.data.dim
+    return flow.shapes.dim
+
+
+def clusters_of(flow: GradientFlow) -> int:
+    """Clusters of a flow's data; 0 where data of one's own have no centres."""
+    if isinstance(flow.data, OrthonormalClusters | ClusterMixture):
+        return flow.data.clusters
+    centres = flow.shapes.centres
+    return 0 if centres is None else centres.shape[0]
+
+
 def sizes_of(flow: GradientFlow, width: int) -> dict[str, int]:
-    """Entries along each axis; no clusters where data of one's own have no centres."""
-    rows = flow.shapes
-    centres = 0 if rows.centres is None else rows.centres.shape[0]
-    return {NEURON: width, SAMPLE: rows.samples, FEATURE: rows.dim, CLUSTER: centres}
+    """Entries along each axis."""
+    return {
+        NEURON: width,
+        SAMPLE: samples_of(flow),
+        FEATURE: dim_of(flow),
+        CLUSTER: clusters_of(flow),
+    }
 
 
 def evaluations(
@@ -51,8 +76,7 @@ def order_of(flow: GradientFlow) -> float:
 
 def flow_work(flow: GradientFlow, padded: int, dtype: str, evaluations: float) -> Work:
     """What a run of a flow takes at an array width."""
-    sizes = sizes_of(flow, padded)
-    samples, dim = sizes[SAMPLE], sizes[FEATURE]
+    samples, dim = samples_of(flow), dim_of(flow)
     size = np.dtype(dtype).itemsize
     rows = min(samples, 2 * dim)
     score = _SCORE if flow.network.activation.degree == 1 else _CURVED_SCORE
@@ -60,7 +84,7 @@ def flow_work(flow: GradientFlow, padded: int, dtype: str, evaluations: float) -
     solve = evaluations * size / 4 * (products + score * samples * padded)
     return Work(
         seconds=solve + _GAUSSIAN * (samples + padded) * dim,
-        sizes=sizes,
+        sizes=sizes_of(flow, padded),
         problem_bytes=(samples + padded) * dim * size,
         solve_bytes=(_COPIES * rows * padded + samples * rows) * size,
         scores=samples * padded,

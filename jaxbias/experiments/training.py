@@ -24,6 +24,7 @@ from jaxbias.dynamics.fit import (
     split,
 )
 from jaxbias.dynamics.flow import cast
+from jaxbias.dynamics.steps import further
 from jaxbias.experiments.experiment import (
     Column,
     Experiment,
@@ -211,7 +212,7 @@ class Training(Experiment):
         learnt, measured = jax.lax.fori_loop(
             *ends, epoch, (state.learnt, state.measured)
         )
-        state = State(learnt, measured, state.epoch + (ends[1] - ends[0]))
+        state = State(learnt, measured, further(state.epoch, ends))
         parameters, carried = learnt.parameters, learnt.carried
         values: dict[str, Array] = dict(measured._asdict())
         if test is not None:

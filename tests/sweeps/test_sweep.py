@@ -20,7 +20,7 @@ from jaxbias.experiments import flow as experiment_flow
 from jaxbias.networks import TwoLayer
 from jaxbias.observables import resolve
 from jaxbias.robustness.bounds import radius
-from jaxbias.sweeps import costs, lanes, run, run_key, sweep
+from jaxbias.sweeps import batches, costs, lanes, run_key, sweep
 
 TIMES = (5.0, 20.0)
 OBSERVE = ("loss", "contributions")
@@ -42,7 +42,7 @@ def solved(monkeypatch):
         counts.append(len(chosen.seed))
         return lanes.run_lanes(program, key, chosen, shared, finish)
 
-    monkeypatch.setattr(run, "run_lanes", counted)
+    monkeypatch.setattr(batches, "run_lanes", counted)
     return counts
 
 
