@@ -101,7 +101,12 @@ def _pinned(key: Any) -> Key[Array, ""]:
 
 def words(key: Any) -> UInt32[Array, "2"]:
     """The key as two numbers, which a file can hold; draws take them as they are."""
-    return jax.random.key_data(checked_key(key))
+    return numbers_of(checked_key(key))
+
+
+def numbers_of(keys: Any) -> UInt32[Array, "..."]:
+    """Typed keys, of any generator, as the numbers that they are."""
+    return jax.random.key_data(keys)
 
 
 def lent(key: Any, shape: tuple[int, ...] = ()) -> Key[Array, "..."]:

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Key
 
+from jaxbias import _draws
 from jaxbias.experiments.experiment import Experiment, Outcome, abstract, in_one_piece
 
 _TRACED = (
@@ -191,7 +192,7 @@ def differing(one: Any, other: Any, tolerance: float = 0.0) -> str | None:
 def _host(leaf: Any) -> np.ndarray:
     array = jnp.asarray(leaf)
     if jnp.issubdtype(array.dtype, jax.dtypes.prng_key):
-        array = jax.random.key_data(array)
+        array = _draws.numbers_of(array)
     return np.asarray(array)
 
 
