@@ -198,6 +198,7 @@ def main() -> None:
     for form in options.forms:
         for degree, name in itertools.product(options.degrees, options.losses):
             given = flow(degree, losses.named(name), options.size)
+            assert isinstance(given.data, jb.data.OrthonormalClusters)
             labels = np.asarray(given.data.labels)
             for row in measure(given, times, form, options.seeds, degree, labels):
                 say(f"| {degree:g} | {name} | {form} | " + " | ".join(row) + " |")
