@@ -21,7 +21,13 @@ from jaxbias.theory.statistics import mean_interval
 DERIVED = Source("jaxbias", "how gradient descent averages features")
 CENTRES = partial(conventions, centre_norm="sqrt(d)", noise_unit="1 per coordinate")
 #: The paper's size, in the authors' scaling of the step: eta = 1e-3 at a = 1/m.
-PAPER = {"dim": 3072, "clusters": 10, "half": 5, "per": 100, "step": 1e-3 * 3072 / 50}
+PAPER = {
+    "dim": 3072,
+    "clusters": 10,
+    "neurons_per_class": 5,
+    "samples_per_cluster": 100,
+    "rate": 1e-3 * 3072 / 50,
+}
 
 
 def mean_ratios(

@@ -17,37 +17,57 @@ CLUSTERS = {
 }
 _SCALINGS = {
     "cells": (
-        {"half": 2},
-        {"half": 8},
-        {"size": 1.0},
+        {"neurons_per_class": 2},
+        {"neurons_per_class": 8},
+        {"output_weight": 1.0},
         {"dim": 512},
-        {"step": 0.02},
-        {**PAPER, "step": 1e-3 * 3072 / 50},
-        {**PAPER, "size": 1.0, "step": 5e-3 * 3072 / 10},
+        {"rate": 0.02},
+        {**PAPER, "rate": 1e-3 * 3072 / 50},
+        {**PAPER, "output_weight": 1.0, "rate": 5e-3 * 3072 / 10},
     ),
     "times": (50, 100, 200),
 }
 _CLASSES = {
     "cells": (
-        {**PAPER, "half": 1, "classes": True, "step": 1e-3 * 3072 / 10},
-        {"clusters": 4, "half": 3, "per": 100, "classes": True},
-        {"clusters": 16, "half": 3, "per": 100, "classes": True},
+        {
+            **PAPER,
+            "neurons_per_class": 1,
+            "trained_on": "clusters",
+            "rate": 1e-3 * 3072 / 10,
+        },
+        {
+            "clusters": 4,
+            "neurons_per_class": 3,
+            "samples_per_cluster": 100,
+            "trained_on": "clusters",
+        },
+        {
+            "clusters": 16,
+            "neurons_per_class": 3,
+            "samples_per_cluster": 100,
+            "trained_on": "clusters",
+        },
     ),
     "times": (10, 50, 100, 200),
 }
 _RATES = {
-    "cells": tuple({"step": _STEP * factor} for factor in (0.2, 1.0, 5.0)),
+    "cells": tuple({"rate": _STEP * factor} for factor in (0.2, 1.0, 5.0)),
     "times": (10, 50, 200, 2000),
 }
 _SIZES, _NORMS = (20.0, 40.0, 80.0, 160.0), (0.6, 0.87, 1.13, 1.4)
 _SHAPES = {
-    "cells": ({"shares": _SIZES * 2, "per": 75}, {"norms": _NORMS * 2}),
+    "cells": ({"shares": _SIZES * 2, "samples_per_cluster": 75}, {"norms": _NORMS * 2}),
     "times": (10, 200, 2000),
 }
 
 
 def _cell(setting: Setting, place: int) -> dict:
-    return {"step": _STEP, "per": _PER, "clusters": 8, **setting["cells"][place]}
+    return {
+        "rate": _STEP,
+        "samples_per_cluster": _PER,
+        "clusters": 8,
+        **setting["cells"][place],
+    }
 
 
 def _numbers(setting: Setting, **altered) -> dict:
@@ -73,11 +93,11 @@ def _judge_margins(setting: Setting, law):
 
 def _recursion(setting: Setting):
     def law(cell, alive, first, prediction):
-        several = cell.get("classes", False)
+        several = "trained_on" in cell
         rivals = cell["clusters"] - 1 + prediction["rivals"] if several else 1
-        per = cell["per"] if prediction["noisy"] else np.inf
+        per = cell["samples_per_cluster"] if prediction["noisy"] else np.inf
         # A class whose neurons have died has no recursion of its own.
-        rate = prediction["factor"] * cell["step"] * (1.0 if several else alive)
+        rate = prediction["factor"] * cell["rate"] * (1.0 if several else alive)
         begin = first if prediction["first"] == "measured" else prediction["first"]
         return margin_recursion(rate, setting["times"], per, float(begin), rivals)
 
@@ -87,9 +107,9 @@ def _recursion(setting: Setting):
 def _limit(setting: Setting):
     def law(cell, alive, first, prediction):
         del first
-        several = cell.get("classes", False)
+        several = "trained_on" in cell
         rivals = cell["clusters"] - 1 + prediction["rivals"] if several else 1
-        rate = prediction["factor"] * cell["step"] * (1.0 if several else alive)
+        rate = prediction["factor"] * cell["rate"] * (1.0 if several else alive)
         return margin_limit(rate, setting["times"], rivals)
 
     return law
