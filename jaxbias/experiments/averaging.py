@@ -13,8 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Key
 
-from jaxbias import losses
-from jaxbias._axes import SEED
+from jaxbias import _draws, losses
 from jaxbias._checks import at_least, one_of
 from jaxbias.data.dataset import Dataset
 from jaxbias.data.mixtures import ClusterMixture
@@ -27,6 +26,7 @@ from jaxbias.networks.initialization import unbalanced
 from jaxbias.networks.two_layer import TwoLayer
 from jaxbias.networks.weights import Weights
 from jaxbias.observables import Observable
+from jaxbias.observables.averaging import own_clusters
 
 LABELS, CLUSTERS = "labels", "clusters"
 
@@ -36,13 +36,11 @@ class Drawn(NamedTuple):
 
     Attributes:
         problem: whose loss is multiplied by the learning rate.
-        factor: of the tolerance; descent has none.
-        seed: of the run, for further streams of random numbers.
+        point: of the run, with its seed.
     """
 
     problem: Problem
-    factor: Array
-    seed: Array
+    point: dict[str, Array]
 
 
 class Descended(NamedTuple):
@@ -52,13 +50,13 @@ class Descended(NamedTuple):
         weights: at the end.
         initial: at the start.
         dataset: what it was trained on.
-        seed: of the run.
+        point: of the run, with its ``"seed"`` and its ``"noise"``.
     """
 
     weights: Weights
     initial: Weights
     dataset: Dataset
-    seed: Array
+    point: dict[str, Array]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -184,6 +182,19 @@ class Averaging(Experiment):
         return Flow(self.flow, times, self.observe, euler, count_kinks=False, **options)
 
     @property
+    def output_weights(self) -> np.ndarray:
+        """Of every neuron, (neuron,) or (neuron, class): dealt out in turn."""
+        drawn = self.flow.network.draw(_draws.seed_key(0), 1, dtype="float32")
+        return np.asarray(drawn.output)
+
+    @property
+    def own(self) -> np.ndarray:
+        """Which clusters a neuron speaks for, (cluster, neuron)."""
+        output, labels = self.output_weights, self.mixture.labels
+        found = own_clusters(jnp.asarray(output), jnp.asarray(labels, output.dtype))
+        return np.asarray(found)
+
+    @property
     def batched(self) -> Mapping[str, Any]:
         """Rate, scale of the start and noise."""
         return {"rate": 1.0, "init_scale": 1.0, "noise": 1.0}
@@ -202,17 +213,17 @@ class Averaging(Experiment):
             NOISE: point["noise"],
             "factor": point["factor"],
         }
-        problem, factor = self.descent.draw(key, there, shared, padded)
+        problem, _ = self.descent.draw(key, there, shared, padded)
         speed = (point["rate"] * self._unit).astype(self.dtype)
         scaled = problem.sample_weights * speed
         problem = eqx.tree_at(lambda p: p.sample_weights, problem, scaled)
-        return Drawn(problem, factor, jnp.asarray(point[SEED]))
+        return Drawn(problem, {name: jnp.asarray(v) for name, v in point.items()})
 
     def run(self, problem: Drawn, shared: Any) -> tuple[Outcome, Descended]:
         """Observables after all numbers of steps, and the network after the last."""
-        drawn = problem.problem
-        outcome, kept = self.descent.run((drawn, problem.factor), shared)
-        return outcome, Descended(*kept[:1], drawn.initial, kept.dataset, problem.seed)
+        drawn, point = problem
+        outcome, kept = self.descent.run((drawn, point["factor"]), shared)
+        return outcome, Descended(kept.weights, drawn.initial, kept.dataset, point)
 
     def columns(self) -> Mapping[str, Column]:
         """Observables over time, and what the integrator says of itself."""

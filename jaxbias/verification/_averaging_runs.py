@@ -8,7 +8,6 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from jaxbias import _draws
 from jaxbias._axes import CLUSTER, FEATURE, NEURON, SAMPLE
 from jaxbias.data import Dataset
 from jaxbias.experiments.averaging import Averaging
@@ -16,7 +15,6 @@ from jaxbias.experiments.experiment import Column
 from jaxbias.experiments.measurement import Centres, Measurement, Network, weights_of
 from jaxbias.networks import Weights
 from jaxbias.observables import Observable
-from jaxbias.observables.averaging import own_clusters
 from jaxbias.sweeps import run_key, sweep
 
 
@@ -112,9 +110,5 @@ def descend(
     experiment = replace(experiment, observe=observe or (COSINES,))
     name = f"ledger-{root}"
     table = sweep(experiment, {}, seeds, measure=measure, root=name)
-    # Groups are dealt out in turn, whatever the key.
-    drawn = experiment.flow.network.draw(_draws.seed_key(0), 1, dtype="float32")
-    labels = experiment.mixture.labels
-    own = own_clusters(drawn.output, jnp.asarray(labels, jnp.float32))
-    output = np.asarray(drawn.output, float)
-    return Runs(experiment, table, name, np.asarray(own), labels, output)
+    labels, output = experiment.mixture.labels, experiment.output_weights.astype(float)
+    return Runs(experiment, table, name, experiment.own, labels, output)
