@@ -28,6 +28,17 @@ PAPER = {
     "samples_per_cluster": 100,
     "rate": 1e-3 * 3072 / 50,
 }
+#: The same with the output weights of the authors' code.
+AUTHORS = {**PAPER, "output_weight": 1.0, "rate": 5e-3 * 3072 / 10}
+#: One neuron for each of ten clusters, trained on their numbers.
+TEN = {
+    "clusters": 10,
+    "neurons_per_class": 1,
+    "trained_on": "clusters",
+    "samples_per_cluster": 100,
+}
+#: The paper's size of these.
+PAPER_TEN = {**PAPER, **TEN, "rate": 1e-3 * 3072 / 10}
 
 
 def mean_ratios(

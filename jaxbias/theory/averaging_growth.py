@@ -4,50 +4,40 @@ import math
 
 import numpy as np
 
-from jaxbias.theory._averaging_claims import PAPER, claim, judge_means, mean_ratios
+from jaxbias.theory._averaging_claims import (
+    AUTHORS,
+    PAPER,
+    PAPER_TEN,
+    TEN,
+    claim,
+    judge_means,
+    mean_ratios,
+)
 from jaxbias.theory._claim import Decoy, Remainder, Setting
 from jaxbias.theory._verdict import judge_at_least, judge_at_most
 from jaxbias.theory.averaging import margin_limit, margin_recursion
 from jaxbias.theory.statistics import mean_interval
 
 _STEP, _PER = 0.1, 40
+_SMALL = {"rate": _STEP, "samples_per_cluster": _PER, "clusters": 8}
 CLUSTERS = {
     "cells": tuple({"clusters": k} for k in (2, 4, 8, 16, 32)),
     "times": (10, 50, 200, 1000, 2000),
 }
 _SCALINGS = {
     "cells": (
-        {"neurons_per_class": 2},
-        {"neurons_per_class": 8},
+        *({"neurons_per_class": m} for m in (2, 8)),
         {"output_weight": 1.0},
         {"dim": 512},
         {"rate": 0.02},
-        {**PAPER, "rate": 1e-3 * 3072 / 50},
-        {**PAPER, "output_weight": 1.0, "rate": 5e-3 * 3072 / 10},
+        PAPER,
+        AUTHORS,
     ),
     "times": (50, 100, 200),
 }
+_THREE = {**TEN, "neurons_per_class": 3}
 _CLASSES = {
-    "cells": (
-        {
-            **PAPER,
-            "neurons_per_class": 1,
-            "trained_on": "clusters",
-            "rate": 1e-3 * 3072 / 10,
-        },
-        {
-            "clusters": 4,
-            "neurons_per_class": 3,
-            "samples_per_cluster": 100,
-            "trained_on": "clusters",
-        },
-        {
-            "clusters": 16,
-            "neurons_per_class": 3,
-            "samples_per_cluster": 100,
-            "trained_on": "clusters",
-        },
-    ),
+    "cells": (PAPER_TEN, {**_THREE, "clusters": 4}, {**_THREE, "clusters": 16}),
     "times": (10, 50, 100, 200),
 }
 _RATES = {
@@ -62,12 +52,7 @@ _SHAPES = {
 
 
 def _cell(setting: Setting, place: int) -> dict:
-    return {
-        "rate": _STEP,
-        "samples_per_cluster": _PER,
-        "clusters": 8,
-        **setting["cells"][place],
-    }
+    return {**_SMALL, **setting["cells"][place]}
 
 
 def _numbers(setting: Setting, **altered) -> dict:
@@ -91,13 +76,17 @@ def _judge_margins(setting: Setting, law):
     return judge
 
 
+def _rate_and_rivals(cell, alive, prediction):
+    several = "trained_on" in cell
+    rivals = cell["clusters"] - 1 + prediction["rivals"] if several else 1
+    # A class whose neurons have died has no recursion of its own.
+    return prediction["factor"] * cell["rate"] * (1.0 if several else alive), rivals
+
+
 def _recursion(setting: Setting):
     def law(cell, alive, first, prediction):
-        several = "trained_on" in cell
-        rivals = cell["clusters"] - 1 + prediction["rivals"] if several else 1
+        rate, rivals = _rate_and_rivals(cell, alive, prediction)
         per = cell["samples_per_cluster"] if prediction["noisy"] else np.inf
-        # A class whose neurons have died has no recursion of its own.
-        rate = prediction["factor"] * cell["rate"] * (1.0 if several else alive)
         begin = first if prediction["first"] == "measured" else prediction["first"]
         return margin_recursion(rate, setting["times"], per, float(begin), rivals)
 
@@ -107,9 +96,7 @@ def _recursion(setting: Setting):
 def _limit(setting: Setting):
     def law(cell, alive, first, prediction):
         del first
-        several = "trained_on" in cell
-        rivals = cell["clusters"] - 1 + prediction["rivals"] if several else 1
-        rate = prediction["factor"] * cell["rate"] * (1.0 if several else alive)
+        rate, rivals = _rate_and_rivals(cell, alive, prediction)
         return margin_limit(rate, setting["times"], rivals)
 
     return law

@@ -6,8 +6,8 @@ import numpy as np
 from scipy import stats
 
 from jaxbias.theory._averaging_claims import (
+    AUTHORS,
     CENTRES,
-    PAPER,
     claim,
     judge_means,
     mean_ratios,
@@ -32,8 +32,7 @@ _QUIET = {
     "times": (50, 1000),
 }
 _STD = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2)
-_AUTHORS = {**PAPER, "output_weight": 1.0, "rate": 5e-3 * 3072 / 10}
-_STARTS = {"cells": tuple({**_AUTHORS, "init_scale": s} for s in _STD), "times": (100,)}
+_STARTS = {"cells": tuple({**AUTHORS, "init_scale": s} for s in _STD), "times": (100,)}
 _MARGIN = {"clusters": (2, 4, 6), "neurons_per_class": (2, 3)}
 
 
