@@ -51,10 +51,6 @@ _SHAPES = {
 }
 
 
-def _cell(setting: Setting, place: int) -> dict:
-    return {**_SMALL, **setting["cells"][place]}
-
-
 def _numbers(setting: Setting, **altered) -> dict:
     return {"factor": 1.0, "rivals": 0, "noisy": True, "first": "measured", **altered}
 
@@ -66,7 +62,7 @@ def _judge_margins(setting: Setting, law):
         margin, alive, first = (arrays[n] for n in ("margin", "alive", "first"))
         wanted = np.empty_like(margin)
         for place in np.ndindex(alive.shape):
-            cell = _cell(setting, place[0])
+            cell = {**_SMALL, **setting["cells"][place[0]]}
             wanted[place] = law(cell, alive[place], first[place], prediction)
         # (cell, seed, side, time) -> (cell and time, seed)
         ratios = np.moveaxis((margin / wanted).mean(axis=2), 1, 2)
@@ -151,15 +147,11 @@ def _pairs(*pairs, value: float):
 def _judge_beyond_spread(arrays, prediction, remainder, alpha):
     """Mean of (ratio - 1) lambda/(eta a d/2k) at two times, at least the bound."""
     del remainder
-    lows, highs = [], []
+    ends, level = [], alpha / len(prediction["times"])
     for time in prediction["times"]:
-        gain = _STEP / 2
-        unit = gain / arrays["coefficient"][1, :, time]
-        values = _excess(arrays)[1, :, time] / unit
-        low, high = mean_interval(values, alpha / len(prediction["times"]))
-        lows.append(low)
-        highs.append(high)
-    return judge_at_least(lows, highs, prediction["value"])
+        unit = _STEP / 2 / arrays["coefficient"][1, :, time]
+        ends.append(mean_interval(_excess(arrays)[1, :, time] / unit, level))
+    return judge_at_least(*np.array(ends).T, prediction["value"])
 
 
 def _shape_rates(bend: float) -> list[tuple[np.ndarray, np.ndarray]]:
