@@ -151,7 +151,8 @@ def _judge_beyond_spread(arrays, prediction, remainder, alpha):
     for time in prediction["times"]:
         unit = _STEP / 2 / arrays["coefficient"][1, :, time]
         ends.append(mean_interval(_excess(arrays)[1, :, time] / unit, level))
-    return judge_at_least(*np.array(ends).T, prediction["value"])
+    low, high = np.array(ends).T
+    return judge_at_least(low, high, prediction["value"])
 
 
 def _shape_rates(bend: float) -> list[tuple[np.ndarray, np.ndarray]]:
