@@ -20,7 +20,7 @@ from jaxbias.data.mixtures import ClusterMixture
 from jaxbias.dynamics.fixed_step import FixedStep
 from jaxbias.dynamics.flow import GradientFlow, Problem
 from jaxbias.experiments.experiment import Column, Experiment, Outcome, Work
-from jaxbias.experiments.flow import NOISE, SCALE, WIDTH, Flow
+from jaxbias.experiments.flow import NOISE, SCALE, STATISTICS, WIDTH, Flow
 from jaxbias.networks.activations import Activation, ReLU
 from jaxbias.networks.initialization import unbalanced
 from jaxbias.networks.two_layer import TwoLayer
@@ -223,11 +223,14 @@ class Averaging(Experiment):
         """Observables after all numbers of steps, and the network after the last."""
         drawn, point = problem
         outcome, kept = self.descent.run((drawn, point["factor"]), shared)
+        # Descent is what is meant: there is no flow from which it could depart.
+        outcome = outcome._replace(statistics={})
         return outcome, Descended(kept.weights, drawn.initial, kept.dataset, point)
 
     def columns(self) -> Mapping[str, Column]:
-        """Observables over time, and what the integrator says of itself."""
-        return self.descent.columns()
+        """Observables over steps."""
+        found = self.descent.columns()
+        return {name: own for name, own in found.items() if name not in STATISTICS}
 
     def coordinates(self) -> Mapping[str, np.ndarray]:
         """The numbers of steps."""

@@ -8,6 +8,7 @@ import pytest
 from jaxbias._checks import InputError
 from jaxbias.dynamics.fixed_step import FixedStep
 from jaxbias.dynamics.solve import solve
+from jaxbias.experiments import check
 from jaxbias.experiments.averaging import Averaging
 from jaxbias.experiments.measurement import Network, weights_of
 from jaxbias.results.specs import spec_from_json, spec_to_json
@@ -61,3 +62,8 @@ def test_runs_of_any_rate_and_start_are_descents_of_one_program(departs):
 def test_what_cannot_work_is_refused(departs, told):
     with pytest.raises(InputError, match=told):
         dataclasses.replace(TINY, **departs)
+
+
+@pytest.mark.parametrize("departs", KINDS)
+def test_the_contract_holds(departs):
+    assert "company" in check(dataclasses.replace(TINY, **departs), seeds=2)
