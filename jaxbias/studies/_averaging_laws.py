@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from jaxbias.studies._averaging_runs import Recipe
+from jaxbias.experiments.averaging import Averaging
 from jaxbias.theory import readout_radii
 from jaxbias.theory.averaging import margin_recursion, shrinkage
 
@@ -12,16 +12,13 @@ from jaxbias.theory.averaging import margin_recursion, shrinkage
 QUANTILES = (0.0, 0.5, 1.0)
 
 
-def own_margin(recipe: Recipe) -> float:
-    r"""Margin at the centres of a network of two labels and output weights $1/m$.
-
-    :func:`margin_recursion` at the rate $\eta d/(mk)$.
-    """
-    pace = recipe.rate * recipe.dim / (recipe.neurons * recipe.clusters)
-    return float(margin_recursion(pace, [recipe.steps], recipe.each)[0])
+def own_margin(recipe: Averaging) -> float:
+    """Margin at the centres of a network of two labels, by its recursion."""
+    times, per = recipe.steps[-1:], recipe.samples_per_cluster
+    return float(margin_recursion(recipe.rate, times, per)[0])
 
 
-def own_cosines(recipe: Recipe) -> np.ndarray:
+def own_cosines(recipe: Averaging) -> np.ndarray:
     r"""Cosines to own centres of a network of two labels: least, middle, largest.
 
     $\lambda/\sqrt{k_s\lambda^2(1 + 1/n_j) + \sigma_w^2d^2}$, and the same with
@@ -29,13 +26,13 @@ def own_cosines(recipe: Recipe) -> np.ndarray:
     on $[0, \eta d/(2mk)]$, and their differences stay.
     """
     size = own_margin(recipe)
-    count = recipe.positive
+    count, _ = recipe.split
     norm = math.hypot(
-        size * math.sqrt(count * (1 + 1 / recipe.each)),
-        recipe.deviation * recipe.dim,
+        size * math.sqrt(count * (1 + 1 / recipe.samples_per_cluster)),
+        recipe.init_scale * recipe.dim,
     )
-    pace = recipe.rate * recipe.dim / (recipe.neurons * recipe.clusters)
-    return np.array([size - pace / 4, size, size + pace / 4]) / norm
+    spread = recipe.rate / 4
+    return np.array([size - spread, size, size + spread]) / norm
 
 
 def ideal_radii(own: int, opposite: int) -> dict[str, float]:
@@ -78,19 +75,21 @@ def summed_with_tails(own: int, opposite: int, tail: float, each: int) -> float:
     return min(lengths) * shrinkage(each)
 
 
-def accuracies(recipe: Recipe, readout: str, at: np.ndarray) -> np.ndarray:
+def accuracies(recipe: Averaging, readout: str, at: np.ndarray) -> np.ndarray:
     r"""Robust accuracies in closed form, NaN for sums, for which none is known.
 
     With $\sqrt{d/(1 + 1/n_j)}$ for $\sqrt d$, since noise in the weights costs radius.
     """
-    dim = recipe.dim * shrinkage(recipe.each) ** 2
-    positive, clusters = recipe.positive, recipe.clusters
+    dim = recipe.dim * shrinkage(recipe.samples_per_cluster) ** 2
+    positive, others = recipe.split
     if readout == "sum":
         return np.full(len(at), np.nan)
     if readout == "averaged":
-        found = [readout_radii.averaged_accuracy(r, clusters, dim) for r in at.tolist()]
+        found = [
+            readout_radii.averaged_accuracy(r, recipe.clusters, dim)
+            for r in at.tolist()
+        ]
     else:
-        others = clusters - positive
         found = [
             readout_radii.decoupled_accuracy(r, positive, others, dim)
             for r in at.tolist()
@@ -98,7 +97,7 @@ def accuracies(recipe: Recipe, readout: str, at: np.ndarray) -> np.ndarray:
     return np.array(found)
 
 
-def ceiling(recipe: Recipe, at: np.ndarray) -> np.ndarray:
+def ceiling(recipe: Averaging, at: np.ndarray) -> np.ndarray:
     r"""What no classifier exceeds: $\max(k_+, k_-)/k$ from radius $\sqrt{d/2}$ on."""
-    most = max(recipe.positive, recipe.clusters - recipe.positive) / recipe.clusters
+    most = max(recipe.split) / recipe.clusters
     return np.where(at >= readout_radii.HALF_DISTANCE * recipe.dim**0.5, most, 1.0)

@@ -1,166 +1,251 @@
-"""Networks of frozen groups trained on a cluster mixture: li-2025-feature-averaging, 6.
+"""Sweeps of the study of feature averaging, and what is measured on their networks."""
 
-The same data and recipe, with labels of two classes or with the numbers of clusters.
-"""
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
 
-from dataclasses import dataclass
-from typing import Any, NamedTuple
-
-import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int
+import xarray as xr
 
-from jaxbias import losses
-from jaxbias.data.mixtures import ClusterMixture
-from jaxbias.dynamics.fixed_step import FixedStep
-from jaxbias.dynamics.flow import GradientFlow, Problem
-from jaxbias.dynamics.solve import solve
-from jaxbias.dynamics.trajectory import Trajectory
+from jaxbias._axes import CLUSTER
+from jaxbias.experiments.averaging import CLUSTERS, LABELS, Averaging
+from jaxbias.experiments.experiment import Column, Work
+from jaxbias.experiments.measurement import Measurement
 from jaxbias.networks.activations import ReLU
-from jaxbias.networks.initialization import unbalanced
 from jaxbias.networks.readouts import GroupArgmax, Readout, SummedLogits
-from jaxbias.networks.two_layer import TwoLayer
 from jaxbias.networks.weights import Weights
-from jaxbias.observables.alignment import centre_cosines
 from jaxbias.observables.averaging import own_clusters
-from jaxbias.robustness import Radius, radius
-from jaxbias.sweeps.keys import run_key
+from jaxbias.results.specs import spec_hash
+from jaxbias.robustness import Radius, radius, sphere_pgd
+from jaxbias.studies import Progress
+from jaxbias.sweeps import run_key, sweep
 
-#: Two labels, with output weights 1/m of the paper and 1 of its code; cluster numbers.
-TRAININGS = ("labels", "labels, size 1", "clusters")
 #: Of two labels; of cluster numbers by the largest output and by sums of outputs.
 READOUTS = ("averaged", "max", "sum")
+#: Those of networks trained on two labels, and on cluster numbers.
+READ_OUT = {LABELS: READOUTS[:1], CLUSTERS: READOUTS[1:]}
+_ENDS = {
+    "radius_lower": "certified lower end of the radius in l_2",
+    "radius_upper": "norm of a perturbation that reaches another label",
+}
+_CLOSED = ("exact", "broken when clean")
+# Of one core, for a point under a read-out: bounds, and searches that are exact.
+_SECONDS = 0.02
 
 
-@dataclass(frozen=True)
-class Recipe:
-    r"""How networks are trained: gradient descent on all rows at once, in float32.
+def single(base: Averaging) -> Averaging:
+    """The same trained on cluster numbers, with one neuron a cluster."""
+    return replace(base, trained_on=CLUSTERS, neurons_per_class=1)
 
-    Attributes:
-        dim: d; centres are of norm $\sqrt d$, noise is of 1 a feature.
-        clusters: k.
-        positive: $k_+$, those of label +1.
-        each: training samples of a cluster.
-        neurons: m, neurons for each of two labels; a cluster has one.
-        rate: $\eta$, of descent.
-        steps: its steps.
-        deviation: of the first weights; biases start at 0.
+
+def trainings(base: Averaging) -> dict[str, Averaging]:
+    """Two labels with output weights 1/m and, as in the paper's code, 1; clusters.
+
+    All with one learning rate.
     """
-
-    dim: int = 3072
-    clusters: int = 10
-    positive: int = 5
-    each: int = 100
-    neurons: int = 5
-    rate: float = 1e-3
-    steps: int = 100
-    deviation: float = 1e-5
-
-    def flow(self, training: str) -> GradientFlow:
-        """The flow whose Euler steps are this descent."""
-        mixture = ClusterMixture(self.dim, self.clusters, self.positive, rotated=True)
-        shared: dict[str, Any] = {
-            "activation": ReLU(),
-            "init": unbalanced(self.deviation),
-            "output": "grouped",
-        }
-        loss = losses.logistic
-        if training == "clusters":
-            loss = losses.cross_entropy
-            network = TwoLayer(self.clusters, classes=self.clusters, **shared)
-        else:
-            size = 1.0 if training == "labels, size 1" else None
-            network = TwoLayer(
-                2 * self.neurons, hidden_bias=True, output_size=size, **shared
-            )
-        return GradientFlow(network, mixture, self.each * self.clusters, loss)
+    found = {"labels": base, "labels, size 1": replace(base, output_weight=1.0)}
+    found["clusters"] = single(base)
+    rate = base.learning_rate
+    return {name: one.at_learning_rate(rate) for name, one in found.items()}
 
 
-class Trained(NamedTuple):
-    """A trained network and what it was trained on.
-
-    Attributes:
-        weights: of the network; its activation is ReLU.
-        centres: of the clusters.
-        labels: of the centres, +1 and -1.
-        cosines: of neurons to centres.
-        own: the clusters that each neuron speaks for.
-        finished: whether the descent ended with finite weights.
-    """
-
-    weights: Weights
-    centres: Float[Array, "cluster feature"]
-    labels: Int[np.ndarray, " cluster"]
-    cosines: Float[np.ndarray, "neuron cluster"]
-    own: Bool[np.ndarray, "neuron cluster"]
-    finished: bool
-
-    def readout(self, name: str) -> Readout | None:
-        """The read-out of a name in :data:`READOUTS`; None takes the sign."""
-        if name == "averaged":
-            return None
-        groups = tuple(self.labels.tolist())
-        return GroupArgmax(groups) if name == "max" else SummedLogits(groups)
-
-    def radii(
-        self, name: str, inputs: Any, labels: Any, effort: str = "exact"
-    ) -> Radius:
-        """Radii in l_2 under a read-out, an interval a point."""
-        return radius(
-            self.weights,
-            inputs,
-            labels,
-            activation=ReLU(),
-            effort=effort,
-            readout=self.readout(name),
-        )
-
-
-def train(recipe: Recipe, training: str, seed: int, *, root: str) -> Trained:
-    """One network; a seed has the same data and centres in every training.
+def run_sweep(
+    what: str,
+    experiment: Averaging,
+    over: Mapping[str, Sequence[Any]],
+    seeds: int,
+    *,
+    measure: Sequence[Measurement] = (),
+    root: str,
+    cells: Path | None,
+    progress: Progress,
+) -> xr.Dataset:
+    """A sweep, seeds innermost, that goes on where it was in a folder of its own.
 
     Args:
-        recipe: how.
-        training: a name in :data:`TRAININGS`.
-        seed: of data and weights.
+        what: is being done.
+        experiment: at the point from which the axes depart.
+        over: values of each axis.
+        seeds: how many.
+        measure: on the networks at the end.
         root: names the experiment.
+        cells: holds the folder, if runs are kept.
+        progress: told of what is being done.
     """
-    problem = recipe.flow(training).problem(run_key(root, seed), dtype="float32")
-    run = _descend(problem, jnp.asarray(recipe.rate), recipe.steps)
-    centres, labels = problem.dataset.centres, problem.dataset.centre_labels
-    assert centres is not None
-    assert labels is not None
-    weights = run.final
-    own = own_clusters(weights.output, labels.astype(weights.output.dtype))
-    return Trained(
-        weights,
-        centres,
-        np.sign(np.asarray(labels)).astype(int),
-        np.asarray(run.observables["cosines"][-1]).T,
-        np.asarray(own).T,
-        bool(jnp.isfinite(weights.hidden).all()),
+    spec = (experiment, dict(over), seeds, tuple(measure), root)
+    return sweep(
+        experiment,
+        over,
+        seeds,
+        measure=measure,
+        root=root,
+        out=None if cells is None else cells / spec_hash(spec),
+        progress=lambda done, total, _: progress(done, total, what),
     )
 
 
-def fresh_points(
-    recipe: Recipe, trained: Trained, points: int, seed: int, *, root: str
-) -> tuple[Array, Int[np.ndarray, " sample"], Int[np.ndarray, " sample"]]:
-    """Fresh samples of the same clusters, their labels +1 and -1 and their clusters."""
-    drawn = recipe.flow("labels").data
-    assert isinstance(drawn, ClusterMixture)
-    key = run_key(root, seed, "points")
-    sample = drawn.sample(points, key=key, dtype="float32", centres=trained.centres)
-    clusters = np.asarray(sample.clusters)
-    return sample.inputs, trained.labels[clusters], clusters
+def _read_by(name: str, labels: np.ndarray) -> Readout | None:
+    """The read-out of a name in :data:`READOUTS`; None takes the sign."""
+    if name == "averaged":
+        return None
+    groups = tuple(labels.tolist())
+    return GroupArgmax(groups) if name == "max" else SummedLogits(groups)
 
 
-@eqx.filter_jit
-def _descend(problem: Problem, rate: Float[Array, ""], steps: int) -> Trajectory:
-    # Steps of 1 on the loss times the rate: one program for all rates.
-    weights = problem.sample_weights
-    scaled = weights * rate.astype(weights.dtype)
-    problem = eqx.tree_at(lambda p: p.sample_weights, problem, scaled)
-    observed = {"cosines": centre_cosines}
-    euler = FixedStep("euler", 1.0)
-    return solve(problem, (float(steps),), observed, euler, form="reduced")
+def _radii(
+    weights: Weights, scored: Readout | None, inputs: Any, labels: Any, effort: str
+) -> Radius:
+    return radius(
+        weights,
+        inputs,
+        labels,
+        activation=ReLU(),
+        effort=effort,
+        readout=scored,
+    )
+
+
+def _networks(
+    needed: tuple[Weights, Any, Any], used: int
+) -> Iterator[tuple[int, Weights, jax.Array, np.ndarray]]:
+    """Place, weights, centres and labels +1 and -1 of runs that are finite."""
+    for i in range(used):
+        weights, centres, labels = jax.tree.map(
+            lambda a, i=i: jnp.asarray(a[i]), needed
+        )
+        if np.isfinite(weights.hidden).all():
+            yield i, weights, centres, np.sign(np.asarray(labels)).astype(int)
+
+
+@dataclass(frozen=True)
+class CentreRadii(Measurement):
+    r"""Radii at the centres under every read-out, and what a network answers there.
+
+    ``radius_lower`` and ``radius_upper`` (readout, cluster), and ``tail``, minus the
+    mean product of neurons with other centres over that with own ones.
+
+    Args:
+        exact: the most clusters for which radii of networks trained on cluster numbers
+            are exact; bounds beyond.
+    """
+
+    exact: int
+
+    def columns(self, experiment: Any) -> Mapping[str, Column]:
+        """Both ends, and the tail."""
+        ends = {n: Column(("readout", CLUSTER), text) for n, text in _ENDS.items()}
+        return ends | {"tail": Column((), "answer to other centres over that to own")}
+
+    def needs(self, kept: Any) -> Any:
+        """Weights, centres and labels."""
+        return kept.weights, kept.dataset.centres, kept.dataset.centre_labels
+
+    def measure(self, experiment: Any, needed: Any, used: int) -> dict[str, np.ndarray]:
+        """Network by network."""
+        names = READ_OUT[experiment.trained_on]
+        # With more clusters there are too many sets of active neurons to search.
+        few = experiment.trained_on == LABELS or experiment.clusters <= self.exact
+        effort = "exact" if few else "bounds"
+        ends = np.full((2, used, len(names), experiment.clusters), np.nan)
+        tail = np.full(used, np.nan)
+        for i, weights, centres, labels in _networks(needed, used):
+            for r, name in enumerate(names):
+                scored = _read_by(name, labels)
+                found = _radii(weights, scored, centres, labels, effort)
+                ends[:, i, r] = found.lower, found.upper
+            own = np.asarray(own_clusters(weights.output, needed[2][i])).T
+            scores = np.asarray(weights.hidden, float) @ np.asarray(centres, float).T
+            tail[i] = -scores[~own].mean() / scores[own].mean()
+        return dict(zip(_ENDS, ends, strict=True)) | {"tail": tail}
+
+    def seconds(self, work: Work) -> float:
+        """By the number of centres."""
+        return len(READOUTS) * _SECONDS * work.sizes[CLUSTER]
+
+
+@dataclass(frozen=True)
+class FreshRadii(Measurement):
+    """Fresh samples of the same clusters: exact radii, and the paper's attack.
+
+    ``radius_lower`` and ``radius_upper`` (readout, point), ``closed`` (readout,), the
+    share of points whose ends meet, and ``attack`` (readout, budget), of what is right
+    after the attack.
+
+    Args:
+        points: fresh samples.
+        budgets: increasing radii of the attack.
+        steps: its iterations.
+        root: of the keys of samples and attack.
+        seeds: runs of seeds from here on are not looked at: all is NaN.
+    """
+
+    points: int
+    budgets: tuple[float, ...]
+    steps: int
+    root: str
+    seeds: int
+
+    def columns(self, experiment: Any) -> Mapping[str, Column]:
+        """Both ends, what is closed, and what the attack leaves."""
+        ends = {n: Column(("readout", "point"), text) for n, text in _ENDS.items()}
+        return ends | {
+            "closed": Column(("readout",), "share of points whose ends meet"),
+            "attack": Column(("readout", "budget"), "accuracy after the attack"),
+        }
+
+    def needs(self, kept: Any) -> Any:
+        """Weights, centres and labels, and what keys and samples are made of."""
+        data = kept.dataset
+        point = {name: kept.point[name] for name in ("seed", "noise")}
+        return (kept.weights, data.centres, data.centre_labels), point
+
+    def measure(self, experiment: Any, needed: Any, used: int) -> dict[str, np.ndarray]:
+        """Network by network."""
+        networks, point = needed
+        names, seeds = READ_OUT[experiment.trained_on], np.asarray(point["seed"])
+        shape = (used, len(names))
+        ends = np.full((2, *shape, self.points), np.nan)
+        closed, attack = (
+            np.full(shape, np.nan),
+            np.full((*shape, len(self.budgets)), 0.0),
+        )
+        attack[:] = np.nan
+        for i, weights, centres, labels in _networks(networks, used):
+            seed = int(seeds[i])
+            if seed >= self.seeds:
+                continue
+            sample = experiment.mixture.sample(
+                self.points,
+                key=run_key(self.root, seed, "points"),
+                noise=point["noise"][i],
+                dtype="float32",
+                centres=centres,
+            )
+            clusters = np.asarray(sample.clusters)
+            for r, name in enumerate(names):
+                scored, right = _read_by(name, labels), labels[clusters]
+                found = _radii(weights, scored, sample.inputs, right, "exact")
+                ends[:, i, r] = found.lower, found.upper
+                closed[i, r] = np.mean(np.isin(found.status, _CLOSED))
+                broken = sphere_pgd.broken(
+                    weights,
+                    ReLU(),
+                    sample.inputs,
+                    right if scored is None else clusters,
+                    np.array(self.budgets),
+                    key=run_key(self.root, seed, "attack"),
+                    scored=None if scored is None else (scored, right),
+                    steps=self.steps,
+                )
+                attack[i, r] = (~broken).mean(axis=1)
+        return dict(zip(_ENDS, ends, strict=True)) | {
+            "closed": closed,
+            "attack": attack,
+        }
+
+    def seconds(self, work: Work) -> float:
+        """By the number of points."""
+        return 2 * _SECONDS * self.points

@@ -1,118 +1,148 @@
-"""Small networks over recipes: own cosines, and radii against the number of clusters.
+"""Small networks: own cosines over everything, radii against the number of clusters."""
 
-One part a point of a scan, which a longer study keeps as a file.
-"""
-
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
+from jaxbias.experiments.averaging import Averaging
+from jaxbias.observables import Observable
+from jaxbias.observables.alignment import centre_cosines, labelled_centres
+from jaxbias.observables.averaging import own_clusters
+from jaxbias.studies import Progress
 from jaxbias.studies import _averaging_laws as laws
 from jaxbias.studies._averaging_paper import ENDS
-from jaxbias.studies._averaging_runs import READOUTS, Recipe, Trained, train
-from jaxbias.studies._cells import cell
-from jaxbias.studies._classifiers import Tick
-from jaxbias.studies._threads import side_by_side
+from jaxbias.studies._averaging_runs import READOUTS, CentreRadii, run_sweep, single
 
-#: What is varied.
-AXES = ("rate", "deviation", "clusters", "dim", "samples")
+
+def _own_cosines(snapshot):
+    _, labels = labelled_centres(snapshot)
+    own = own_clusters(snapshot.output, labels)
+    cosines = jnp.where(own, centre_cosines(snapshot), jnp.nan)
+    return jnp.nanquantile(cosines, jnp.asarray(laws.QUANTILES, cosines.dtype))
+
+
+OWN_COSINES = Observable(
+    "own_cosines",
+    _own_cosines,
+    ("quantile",),
+    "least, middle and largest cosine of neurons to own centres",
+    "[-1, 1]",
+)
 
 
 @dataclass(frozen=True)
 class Scans:
-    r"""Scans about one small recipe.
+    """Scans about one small experiment.
 
     Attributes:
-        base: the recipe; its rate is replaced by ``pace``.
-        pace: $\eta d/(mk)$, which sets how far a cluster is learned.
-        paces: those of the scan of rates.
-        deviations: of the first weights.
-        counts: of clusters, even; half of them are positive.
+        base: the experiment, with half of the clusters positive.
+        rates: those of the scan of rates.
+        init_scales: of the first weights.
+        counts: of clusters, even.
         dims: input dimensions.
         samples: of a cluster.
         exact: the most clusters at which radii are exact; bounds beyond.
         seeds: data sets and starts.
     """
 
-    base: Recipe = Recipe(1024, 8, 4, 40, 4, 1.0, 200)
-    pace: float = 0.1
-    paces: tuple[float, ...] = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
-    deviations: tuple[float, ...] = (1e-6, 1e-5, 1e-4, 3e-4, 1e-3, 3e-3)
+    base: Averaging = Averaging()
+    rates: tuple[float, ...] = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
+    init_scales: tuple[float, ...] = (1e-6, 1e-5, 1e-4, 3e-4, 1e-3, 3e-3)
     counts: tuple[int, ...] = (2, 4, 8, 16, 32)
     dims: tuple[int, ...] = (128, 256, 512, 1024)
     samples: tuple[int, ...] = (5, 10, 20, 40)
     exact: int = 16
     seeds: int = 3
 
-    def recipe(self, axis: str, value: float | int) -> Recipe:
-        """The recipe of one point of a scan; all but rates keep the pace."""
-        if axis == "rate":
-            return at_pace(self.base, float(value))
-        found = replace(self.base, **{"each" if axis == "samples" else axis: value})
-        if axis == "clusters":
-            found = replace(found, positive=found.clusters // 2)
-        return at_pace(found, self.pace)
-
-    def values(self, axis: str) -> tuple[float | int, ...]:
-        """The values of one scan."""
+    @property
+    def axes(self) -> dict[str, tuple[str, tuple[float | int, ...]]]:
+        """The field and the values of each scan, by its name in figures."""
         return {
-            "rate": self.paces,
-            "deviation": self.deviations,
-            "clusters": self.counts,
-            "dim": self.dims,
-            "samples": self.samples,
-        }[axis]
+            "rate": ("rate", self.rates),
+            "deviation": ("init_scale", self.init_scales),
+            "clusters": ("clusters", self.counts),
+            "dim": ("dim", self.dims),
+            "samples": ("samples_per_cluster", self.samples),
+        }
 
 
-def at_pace(recipe: Recipe, pace: float) -> Recipe:
-    r"""The recipe with $\eta d/(mk)$ equal to the pace."""
-    neurons = recipe.neurons * recipe.clusters
-    return replace(recipe, rate=pace * neurons / recipe.dim)
-
-
-def parts(scans: Scans) -> int:
-    """How often the ticks of both figures are called."""
-    points = sum(len(scans.values(axis)) for axis in AXES)
-    return points + len(scans.counts) * 2
-
-
-def sweeps(scans: Scans, *, root: str, cells: Path | None, tick: Tick) -> xr.Dataset:
-    """Own cosines of networks of two labels about the base recipe.
+def by_count(
+    scans: Scans, *, root: str, cells: Path | None, progress: Progress
+) -> dict[str, xr.Dataset]:
+    """Networks over the number of clusters, with radii at their centres.
 
     Args:
         scans: the points.
         root: names the experiment.
-        cells: where parts are kept, if they are.
-        tick: told what is being done.
+        cells: where runs are kept, if they are.
+        progress: told what is being done.
+
+    Returns:
+        Tables of those trained on ``labels`` and on ``clusters``.
+    """
+    base = replace(scans.base, observe=(OWN_COSINES,))
+    return {
+        one.trained_on: run_sweep(
+            f"radii, trained on {one.trained_on}",
+            one,
+            {"clusters": scans.counts},
+            scans.seeds,
+            measure=[CentreRadii(scans.exact)],
+            root=root,
+            cells=cells,
+            progress=progress,
+        )
+        for one in (base, single(base))
+    }
+
+
+def sweeps(
+    scans: Scans,
+    counted: xr.Dataset,
+    *,
+    root: str,
+    cells: Path | None,
+    progress: Progress,
+) -> xr.Dataset:
+    """Own cosines of networks of two labels about the base experiment.
+
+    Args:
+        scans: the points.
+        counted: of these networks over the number of clusters, see :func:`by_count`.
+        root: names the experiment.
+        cells: where runs are kept, if they are.
+        progress: told what is being done.
 
     Returns:
         ``cosine`` (axis, point, seed, quantile) over all neurons and their own
         clusters, ``predicted`` (axis, point, quantile) and ``value`` (axis, point);
         scans of fewer points end in NaN.
     """
-    jobs = [(axis, place) for axis in AXES for place in range(len(scans.values(axis)))]
-    longest = max(len(scans.values(axis)) for axis in AXES)
-    shape = (len(AXES), longest)
+    base = replace(scans.base, observe=(OWN_COSINES,))
+    shape = (len(scans.axes), max(len(values) for _, values in scans.axes.values()))
     value = np.full(shape, np.nan)
     cosine = np.full((*shape, scans.seeds, len(laws.QUANTILES)), np.nan)
     predicted = np.full((*shape, len(laws.QUANTILES)), np.nan)
-
-    def measure(job: tuple[str, int]) -> None:
-        axis, place = job
-        given = scans.values(axis)[place]
-        recipe = scans.recipe(axis, given)
-        tick(f"own cosines, {axis} {given:g}")
-        row = AXES.index(axis), place
-        value[row] = given
-        predicted[row] = laws.own_cosines(recipe)
-        spec = {"part": "cosines", "root": root, "seeds": scans.seeds} | asdict(recipe)
-        found = _kept(cells, spec, lambda: _own(recipe, scans.seeds, root))
-        cosine[row] = found.cosine.transpose("seed", "quantile").values
-
-    side_by_side(measure, jobs)
+    for row, (axis, (field, values)) in enumerate(scans.axes.items()):
+        table = counted
+        if axis != "clusters":
+            table = run_sweep(
+                f"own cosines, {axis}",
+                base,
+                {field: values},
+                scans.seeds,
+                root=root,
+                cells=cells,
+                progress=progress,
+            )
+        last = table[OWN_COSINES.name].values[:, -1]
+        cosine[row, : len(values)] = last.reshape(len(values), *cosine.shape[2:])
+        value[row, : len(values)] = values
+        points = (replace(base, **{field: each}) for each in values)
+        predicted[row, : len(values)] = [laws.own_cosines(point) for point in points]
     by = ("axis", "point")
     return xr.Dataset(
         {
@@ -121,7 +151,7 @@ def sweeps(scans: Scans, *, root: str, cells: Path | None, tick: Tick) -> xr.Dat
             "predicted": ((*by, "quantile"), predicted),
         },
         {
-            "axis": list(AXES),
+            "axis": list(scans.axes),
             "seed": np.arange(scans.seeds),
             "quantile": list(laws.QUANTILES),
         },
@@ -129,8 +159,12 @@ def sweeps(scans: Scans, *, root: str, cells: Path | None, tick: Tick) -> xr.Dat
     )
 
 
-def phase(scans: Scans, *, root: str, cells: Path | None, tick: Tick) -> xr.Dataset:
+def phase(scans: Scans, counted: dict[str, xr.Dataset]) -> xr.Dataset:
     r"""Radii at the centres against the number of clusters, over $\sqrt d$.
+
+    Args:
+        scans: the points.
+        counted: as :func:`by_count` returns them.
 
     Returns:
         ``radius`` (readout, end, seed, clusters) of the least centre, 0 where one is
@@ -138,38 +172,35 @@ def phase(scans: Scans, *, root: str, cells: Path | None, tick: Tick) -> xr.Data
         the upper ends, ``ideal`` (readout, clusters), closed forms, and ``tails``
         (seed, clusters), that of sums with what the network answers to other centres.
     """
-    jobs = [(name, k) for k in scans.counts for name in ("labels", "clusters")]
-    shape = (scans.seeds, len(scans.counts))
-    radius = np.full((len(READOUTS), len(ENDS), *shape), np.nan)
-    middle = np.full((len(READOUTS), *shape), np.nan)
-    tails = np.full(shape, np.nan)
+    counts = len(scans.counts), scans.seeds
 
-    def measure(job: tuple[str, int]) -> None:
-        training, count = job
-        tick(f"radii, {count} clusters, trained on {training}")
-        recipe = scans.recipe("clusters", count)
-        spec = {"part": "radii", "root": root, "seeds": scans.seeds, "on": training}
-        spec |= asdict(recipe) | {"exact": scans.exact}
-        found = _kept(cells, spec, lambda: _radii(recipe, training, scans, root))
-        place = scans.counts.index(count)
-        for name in map(str, found.readout.values):
-            one, row = found.sel(readout=name), READOUTS.index(name)
-            radius[row, :, :, place] = one.radius.transpose("end", "seed")
-            middle[row, :, place] = one.middle
-        if training == "clusters":
-            tails[:, place] = found.tails
+    def ends(name: str) -> np.ndarray:
+        # (readout, cluster, seed, count): read-outs in the order of READOUTS.
+        tables = [counted[trained_on][name].values for trained_on in counted]
+        joined = np.concatenate(tables, axis=1) / scans.base.dim**0.5
+        return np.moveaxis(joined.reshape(*counts, *joined.shape[1:]), (0, 1), (3, 2))
 
-    side_by_side(measure, jobs)
-    ideal = [laws.ideal_radii(k // 2, k // 2) for k in scans.counts]
+    lower, upper = ends("radius_lower"), ends("radius_upper")
+    least = np.stack([np.nanmin(lower, axis=1), np.nanmin(upper, axis=1)], axis=1)
+    tail = counted["clusters"]["tail"].values.reshape(counts).T
+    per, halves = scans.base.samples_per_cluster, [k // 2 for k in scans.counts]
+    tails = [
+        [
+            laws.summed_with_tails(h, h, float(t), per)
+            for h, t in zip(halves, row, strict=True)
+        ]
+        for row in tail
+    ]
+    ideal = [laws.ideal_radii(half, half) for half in halves]
     return xr.Dataset(
         {
-            "radius": (("readout", "end", "seed", "clusters"), radius),
+            "radius": (("readout", "end", "seed", "clusters"), least),
             "ideal": (
                 ("readout", "clusters"),
                 np.array([[one[name] for one in ideal] for name in READOUTS]),
             ),
-            "middle": (("readout", "seed", "clusters"), middle),
-            "tails": (("seed", "clusters"), tails),
+            "middle": (("readout", "seed", "clusters"), np.nanmedian(upper, axis=1)),
+            "tails": (("seed", "clusters"), np.array(tails)),
         },
         {
             "readout": list(READOUTS),
@@ -181,66 +212,14 @@ def phase(scans: Scans, *, root: str, cells: Path | None, tick: Tick) -> xr.Data
     )
 
 
-def _kept(cells: Path | None, spec: dict[str, Any], compute: Any) -> xr.Dataset:
-    return compute() if cells is None else cell(cells, spec, "float32", compute)
-
-
-def _own(recipe: Recipe, seeds: int, root: str) -> xr.Dataset:
-    found = []
-    for seed in range(seeds):
-        trained = train(recipe, "labels", seed, root=root)
-        found.append(np.quantile(trained.cosines[trained.own], laws.QUANTILES))
-    return xr.Dataset({"cosine": (("seed", "quantile"), np.array(found))})
-
-
-def _radii(recipe: Recipe, training: str, scans: Scans, root: str) -> xr.Dataset:
-    names = ["averaged"] if training == "labels" else ["max", "sum"]
-    if training == "clusters":
-        # A cluster has one neuron instead of m: the same pace at a smaller rate.
-        recipe = replace(recipe, rate=recipe.rate / recipe.neurons)
-    # With more clusters there are too many sets of active neurons to search.
-    few = training == "labels" or recipe.clusters <= scans.exact
-    effort = "exact" if few else "bounds"
-    radius = np.full((len(names), len(ENDS), scans.seeds), np.nan)
-    middle = np.full((len(names), scans.seeds), np.nan)
-    tails = np.full(scans.seeds, np.nan)
-    for seed in range(scans.seeds):
-        trained = train(recipe, training, seed, root=root)
-        for r, name in enumerate(names):
-            found = trained.radii(name, trained.centres, trained.labels, effort)
-            radius[r, :, seed] = found.lower.min(), found.upper.min()
-            middle[r, seed] = np.median(found.upper)
-        if training == "clusters":
-            tails[seed] = _with_tails(trained, recipe.each)
-    unit = recipe.dim**0.5
-    return xr.Dataset(
-        {
-            "radius": (("readout", "end", "seed"), radius / unit),
-            "middle": (("readout", "seed"), middle / unit),
-            "tails": ("seed", tails),
-        },
-        {"readout": names},
-    )
-
-
-def _with_tails(trained: Trained, each: int) -> float:
-    """The closed form at the mean answer to other centres, as a share of the own."""
-    hidden = np.asarray(trained.weights.hidden, float)
-    scores = hidden @ np.asarray(trained.centres, float).T
-    tail = -scores[~trained.own].mean() / scores[trained.own].mean()
-    positive = int((trained.labels > 0).sum())
-    few, many = sorted((positive, len(trained.labels) - positive))
-    return laws.summed_with_tails(few, many, float(tail), each)
-
-
 def _about(scans: Scans) -> dict[str, int | float]:
     base = scans.base
     return {
         "dim": base.dim,
         "clusters": base.clusters,
-        "each": base.each,
-        "deviation": base.deviation,
-        "pace": scans.pace,
-        "neurons": base.neurons,
-        "steps": base.steps,
+        "each": base.samples_per_cluster,
+        "deviation": base.init_scale,
+        "pace": base.rate,
+        "neurons": base.neurons_per_class,
+        "steps": base.steps[-1],
     }

@@ -13,22 +13,24 @@ _READ = {"max": "the largest output", "sum": "sums of outputs"}
 def about(s: Any) -> list[str]:
     """What was run, from the settings of the study."""
     r, base = s.recipe, s.scans.base
+    m, few = r.neurons_per_class, base.neurons_per_class
     lines = [
         f"Plane: explicit networks on {s.clusters} orthogonal centres ({s.positive} "
         "positive), no biases; circles are exact radii at the first centre, by "
         "enumeration.",
-        f"Paper's size: {r.clusters} clusters ({r.positive} positive) in {r.dim} "
-        f"dimensions, {r.each} samples of each, {r.neurons} + {r.neurons} neurons with "
+        f"Paper's size: {r.clusters} clusters ({r.split[0]} positive) in {r.dim} "
+        f"dimensions, {r.samples_per_cluster} samples of each, {m} + {m} neurons with "
         f"biases for two labels and {r.clusters} without for cluster numbers, gradient "
-        f"descent of rate {r.rate:g} on all samples, {r.steps} steps, first weights "
-        f"N(0, {r.deviation:g}^2), float32, {_plural(s.seeds, 'seed')}.",
+        f"descent of rate {r.learning_rate:g} on all samples, {r.steps[-1]} steps, "
+        f"first weights N(0, {r.init_scale:g}^2), float32, {_plural(s.seeds, 'seed')}.",
         f"Robust accuracy: exact l2 radii of {s.points} fresh samples, "
         f"{_plural(s.attacked, 'seed')}; the paper's attack climbs the loss of "
         f"training, {s.attack_steps} steps of a quarter of the radius from a random "
         "point on the sphere. Two labels here have output weights 1/m.",
-        f"Scans and radii against k: d = {base.dim}, {base.each} samples a cluster, "
-        f"{base.neurons} + {base.neurons} neurons (one a cluster for cluster numbers), "
-        f"{base.steps} steps of eta d/(m k) = {s.scans.pace:g}, {s.scans.seeds} seeds, "
+        f"Scans and radii against k: d = {base.dim}, {base.samples_per_cluster} "
+        f"samples a cluster, {few} + {few} neurons (one a cluster for cluster "
+        f"numbers), {base.steps[-1]} steps of eta d/(m k) = {base.rate:g}, "
+        f"{s.scans.seeds} seeds, "
         f"exact radii, but for cluster numbers beyond k = {s.scans.exact}: bounds.",
     ]
     for protocol in s.pictures:

@@ -6,22 +6,23 @@ images with two labels or with all classes.
 """
 
 import os
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import xarray as xr
 
 from jaxbias.data.mnist import FOLDER as MNIST_FOLDER
 from jaxbias.dynamics.flow import GradientFlow
+from jaxbias.dynamics.status import Status
+from jaxbias.experiments.averaging import Averaging
 from jaxbias.results import open as open_results
 from jaxbias.studies import STUDIES, Progress, StudyReport, _supervision
 from jaxbias.studies import _averaging_paper as at_paper_size
 from jaxbias.studies._averaging_planes import planes
-from jaxbias.studies._averaging_runs import TRAININGS, Recipe
-from jaxbias.studies._averaging_scans import Scans, parts, phase, sweeps
+from jaxbias.studies._averaging_runs import FreshRadii, run_sweep, trainings
+from jaxbias.studies._averaging_scans import Scans, by_count, phase, sweeps
 from jaxbias.studies._averaging_words import DIFFERS, about, accuracies, images, ratios
-from jaxbias.studies._cells import cell
 from jaxbias.studies._report import Folder
 from jaxbias.studies._supervised import (
     DIGITS,
@@ -34,6 +35,7 @@ from jaxbias.studies._supervised import images as load_images
 from jaxbias.verification import verify
 
 NAME = "feature_averaging"
+_PAPER = Averaging(3072, 10, 5, 100, 5, steps=(100,)).at_learning_rate(1e-3)
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ class Settings:
     clusters: int = 5
     positive: int = 3
     grid: int = 161
-    recipe: Recipe = Recipe()
+    recipe: Averaging = _PAPER
     seeds: int = 3
     attacked: int = 1
     points: int = 1000
@@ -98,7 +100,7 @@ SIZES = {
 
 def sweep_flow() -> GradientFlow:
     """The flow from which ``jaxbias sweep feature_averaging`` departs."""
-    return QUICK.scans.base.flow("labels")
+    return QUICK.scans.base.flow
 
 
 def run(size: str, path: Path, progress: Progress) -> StudyReport:
@@ -127,11 +129,7 @@ def run_settings(
         "geometry", planes(settings.positive, settings.clusters, settings.grid)
     )
     found = paper_size(settings, folder, progress)
-    shared = {"root": NAME, "cells": folder.cells}
-    tick = _counter(progress, parts(settings.scans))
-    for name, scan in (("averaging_sweeps", sweeps), ("phase", phase)):
-        folder.figure(name, scan(settings.scans, **shared, tick=tick))
-    found += ratios(open_results(path / "data" / "phase.nc"))
+    found += small_networks(settings, folder, progress)
     for protocol in settings.pictures:
         tick = _counter(progress, _supervision.parts(protocol))
         _supervision.draw(protocol, folder, root=NAME, tick=tick)
@@ -155,33 +153,48 @@ def paper_size(settings: Settings, folder: Folder, progress: Progress) -> list[s
     Returns:
         What was measured, for the page.
     """
-    recipe, seeds = settings.recipe, range(settings.seeds)
-    total = settings.seeds * len(TRAININGS)
-    total += settings.attacked * len(at_paper_size.READOUTS)
-    tick = _counter(progress, total)
-    networks = at_paper_size.train_all(recipe, seeds, root=NAME, tick=tick)
-    failed = sum(not trained.finished for trained in networks.values())
-    folder.figure("averaging_cosines", at_paper_size.cosines(recipe, networks), failed)
-
-    def compute() -> xr.Dataset:
-        return at_paper_size.robust_accuracy(
-            recipe,
-            {key: one for key, one in networks.items() if key[1] < settings.attacked},
-            points=settings.points,
-            radii=np.linspace(0.0, settings.largest, 10 * int(settings.largest) + 1),
-            budgets=np.array(settings.budgets),
-            steps=settings.attack_steps,
+    recipe = settings.recipe
+    measured = FreshRadii(
+        settings.points,
+        settings.budgets,
+        settings.attack_steps,
+        NAME,
+        settings.attacked,
+    )
+    tables = {
+        name: run_sweep(
+            f"paper's size, {name}",
+            experiment,
+            {},
+            settings.seeds,
+            measure=[measured] if experiment.output_weight is None else [],
             root=NAME,
-            tick=tick,
+            cells=folder.cells,
+            progress=progress,
         )
-
-    if folder.cells is None:
-        table = compute()
-    else:
-        spec = asdict(replace(settings, scans=QUICK.scans, pictures=()))
-        table = cell(folder.cells, spec, "float64", compute)
+        for name, experiment in trainings(recipe).items()
+    }
+    unfinished = [(table.status != Status.FINISHED).sum() for table in tables.values()]
+    folder.figure(
+        "averaging_cosines", at_paper_size.cosines(recipe, tables), int(sum(unfinished))
+    )
+    table = at_paper_size.robust_accuracy(recipe, tables, measured, settings.largest)
     folder.figure("readout_accuracy", table)
     return accuracies(table)
+
+
+def small_networks(settings: Settings, folder: Folder, progress: Progress) -> list[str]:
+    """Radii against the number of clusters, and own cosines over everything.
+
+    Returns:
+        What was measured, for the page.
+    """
+    kept: dict[str, Any] = {"root": NAME, "cells": folder.cells, "progress": progress}
+    counted = by_count(settings.scans, **kept)
+    radii = phase(settings.scans, counted)
+    folder.figure("phase", radii)
+    folder.figure("averaging_sweeps", sweeps(settings.scans, counted["labels"], **kept))
+    return ratios(radii)
 
 
 def _counter(progress: Progress, total: int):

@@ -21,7 +21,24 @@ from jaxbias.theory.statistics import mean_interval
 DERIVED = Source("jaxbias", "how gradient descent averages features")
 CENTRES = partial(conventions, centre_norm="sqrt(d)", noise_unit="1 per coordinate")
 #: The paper's size, in the authors' scaling of the step: eta = 1e-3 at a = 1/m.
-PAPER = {"dim": 3072, "clusters": 10, "half": 5, "per": 100, "step": 1e-3 * 3072 / 50}
+PAPER = {
+    "dim": 3072,
+    "clusters": 10,
+    "neurons_per_class": 5,
+    "samples_per_cluster": 100,
+    "rate": 1e-3 * 3072 / 50,
+}
+#: The same with the output weights of the authors' code.
+AUTHORS = {**PAPER, "output_weight": 1.0, "rate": 5e-3 * 3072 / 10}
+#: One neuron for each of ten clusters, trained on their numbers.
+TEN = {
+    "clusters": 10,
+    "neurons_per_class": 1,
+    "trained_on": "clusters",
+    "samples_per_cluster": 100,
+}
+#: The paper's size of these.
+PAPER_TEN = {**PAPER, **TEN, "rate": 1e-3 * 3072 / 10}
 
 
 def mean_ratios(

@@ -4,50 +4,51 @@ import math
 
 import numpy as np
 
-from jaxbias.theory._averaging_claims import PAPER, claim, judge_means, mean_ratios
+from jaxbias.theory._averaging_claims import (
+    AUTHORS,
+    PAPER,
+    PAPER_TEN,
+    TEN,
+    claim,
+    judge_means,
+    mean_ratios,
+)
 from jaxbias.theory._claim import Decoy, Remainder, Setting
 from jaxbias.theory._verdict import judge_at_least, judge_at_most
 from jaxbias.theory.averaging import margin_limit, margin_recursion
 from jaxbias.theory.statistics import mean_interval
 
 _STEP, _PER = 0.1, 40
+_SMALL = {"rate": _STEP, "samples_per_cluster": _PER, "clusters": 8}
 CLUSTERS = {
     "cells": tuple({"clusters": k} for k in (2, 4, 8, 16, 32)),
     "times": (10, 50, 200, 1000, 2000),
 }
 _SCALINGS = {
     "cells": (
-        {"half": 2},
-        {"half": 8},
-        {"size": 1.0},
+        *({"neurons_per_class": m} for m in (2, 8)),
+        {"output_weight": 1.0},
         {"dim": 512},
-        {"step": 0.02},
-        {**PAPER, "step": 1e-3 * 3072 / 50},
-        {**PAPER, "size": 1.0, "step": 5e-3 * 3072 / 10},
+        {"rate": 0.02},
+        PAPER,
+        AUTHORS,
     ),
     "times": (50, 100, 200),
 }
+_THREE = {**TEN, "neurons_per_class": 3}
 _CLASSES = {
-    "cells": (
-        {**PAPER, "half": 1, "classes": True, "step": 1e-3 * 3072 / 10},
-        {"clusters": 4, "half": 3, "per": 100, "classes": True},
-        {"clusters": 16, "half": 3, "per": 100, "classes": True},
-    ),
+    "cells": (PAPER_TEN, {**_THREE, "clusters": 4}, {**_THREE, "clusters": 16}),
     "times": (10, 50, 100, 200),
 }
 _RATES = {
-    "cells": tuple({"step": _STEP * factor} for factor in (0.2, 1.0, 5.0)),
+    "cells": tuple({"rate": _STEP * factor} for factor in (0.2, 1.0, 5.0)),
     "times": (10, 50, 200, 2000),
 }
 _SIZES, _NORMS = (20.0, 40.0, 80.0, 160.0), (0.6, 0.87, 1.13, 1.4)
 _SHAPES = {
-    "cells": ({"shares": _SIZES * 2, "per": 75}, {"norms": _NORMS * 2}),
+    "cells": ({"shares": _SIZES * 2, "samples_per_cluster": 75}, {"norms": _NORMS * 2}),
     "times": (10, 200, 2000),
 }
-
-
-def _cell(setting: Setting, place: int) -> dict:
-    return {"step": _STEP, "per": _PER, "clusters": 8, **setting["cells"][place]}
 
 
 def _numbers(setting: Setting, **altered) -> dict:
@@ -61,7 +62,7 @@ def _judge_margins(setting: Setting, law):
         margin, alive, first = (arrays[n] for n in ("margin", "alive", "first"))
         wanted = np.empty_like(margin)
         for place in np.ndindex(alive.shape):
-            cell = _cell(setting, place[0])
+            cell = {**_SMALL, **setting["cells"][place[0]]}
             wanted[place] = law(cell, alive[place], first[place], prediction)
         # (cell, seed, side, time) -> (cell and time, seed)
         ratios = np.moveaxis((margin / wanted).mean(axis=2), 1, 2)
@@ -71,13 +72,17 @@ def _judge_margins(setting: Setting, law):
     return judge
 
 
+def _rate_and_rivals(cell, alive, prediction):
+    several = "trained_on" in cell
+    rivals = cell["clusters"] - 1 + prediction["rivals"] if several else 1
+    # A class whose neurons have died has no recursion of its own.
+    return prediction["factor"] * cell["rate"] * (1.0 if several else alive), rivals
+
+
 def _recursion(setting: Setting):
     def law(cell, alive, first, prediction):
-        several = cell.get("classes", False)
-        rivals = cell["clusters"] - 1 + prediction["rivals"] if several else 1
-        per = cell["per"] if prediction["noisy"] else np.inf
-        # A class whose neurons have died has no recursion of its own.
-        rate = prediction["factor"] * cell["step"] * (1.0 if several else alive)
+        rate, rivals = _rate_and_rivals(cell, alive, prediction)
+        per = cell["samples_per_cluster"] if prediction["noisy"] else np.inf
         begin = first if prediction["first"] == "measured" else prediction["first"]
         return margin_recursion(rate, setting["times"], per, float(begin), rivals)
 
@@ -87,9 +92,7 @@ def _recursion(setting: Setting):
 def _limit(setting: Setting):
     def law(cell, alive, first, prediction):
         del first
-        several = cell.get("classes", False)
-        rivals = cell["clusters"] - 1 + prediction["rivals"] if several else 1
-        rate = prediction["factor"] * cell["step"] * (1.0 if several else alive)
+        rate, rivals = _rate_and_rivals(cell, alive, prediction)
         return margin_limit(rate, setting["times"], rivals)
 
     return law
@@ -144,15 +147,12 @@ def _pairs(*pairs, value: float):
 def _judge_beyond_spread(arrays, prediction, remainder, alpha):
     """Mean of (ratio - 1) lambda/(eta a d/2k) at two times, at least the bound."""
     del remainder
-    lows, highs = [], []
+    ends, level = [], alpha / len(prediction["times"])
     for time in prediction["times"]:
-        gain = _STEP / 2
-        unit = gain / arrays["coefficient"][1, :, time]
-        values = _excess(arrays)[1, :, time] / unit
-        low, high = mean_interval(values, alpha / len(prediction["times"]))
-        lows.append(low)
-        highs.append(high)
-    return judge_at_least(lows, highs, prediction["value"])
+        unit = _STEP / 2 / arrays["coefficient"][1, :, time]
+        ends.append(mean_interval(_excess(arrays)[1, :, time] / unit, level))
+    low, high = np.array(ends).T
+    return judge_at_least(low, high, prediction["value"])
 
 
 def _shape_rates(bend: float) -> list[tuple[np.ndarray, np.ndarray]]:

@@ -6,8 +6,8 @@ import numpy as np
 from scipy import stats
 
 from jaxbias.theory._averaging_claims import (
+    AUTHORS,
     CENTRES,
-    PAPER,
     claim,
     judge_means,
     mean_ratios,
@@ -25,13 +25,15 @@ from jaxbias.theory.averaging import own_cosine
 from jaxbias.theory.averaging_growth import CLUSTERS
 from jaxbias.theory.statistics import mean_interval
 
-_FIRST = {"cells": ({"half": 100, "per": 100},)}
+_FIRST = {"cells": ({"neurons_per_class": 100, "samples_per_cluster": 100},)}
 _SMALL = {"cells": ({},), "time": 50}
-_QUIET = {"cells": ({"clusters": 4, "half": 32, "dim": 256},), "times": (50, 1000)}
+_QUIET = {
+    "cells": ({"clusters": 4, "neurons_per_class": 32, "dim": 256},),
+    "times": (50, 1000),
+}
 _STD = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2)
-_AUTHORS = {**PAPER, "size": 1.0, "step": 5e-3 * 3072 / 10}
-_STARTS = {"cells": tuple({**_AUTHORS, "std": s} for s in _STD), "times": (100,)}
-_MARGIN = {"clusters": (2, 4, 6), "half": (2, 3)}
+_STARTS = {"cells": tuple({**AUTHORS, "init_scale": s} for s in _STD), "times": (100,)}
+_MARGIN = {"clusters": (2, 4, 6), "neurons_per_class": (2, 3)}
 
 
 def _judge_uniform(arrays, prediction, remainder, alpha):
@@ -124,7 +126,7 @@ def _judge_starts(arrays, prediction, remainder, alpha):
 
 def _least(setting: Setting, more: int = 0, decoupled: bool = False) -> dict:
     """``m k/d`` with d = k, the cost of one neuron a centre being m times that."""
-    cases = [(k, m) for k in setting["clusters"] for m in setting["half"]]
+    cases = [(k, m) for k in setting["clusters"] for m in setting["neurons_per_class"]]
     value = [float((m + more) * (m if decoupled else 1)) for _, m in cases]
     return {"value": np.array(value)}
 

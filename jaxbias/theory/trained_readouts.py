@@ -6,7 +6,7 @@ from functools import partial
 import numpy as np
 
 from jaxbias.theory import readout_radii as radii
-from jaxbias.theory._averaging_claims import PAPER, claim, mean_ratios
+from jaxbias.theory._averaging_claims import PAPER, PAPER_TEN, TEN, claim, mean_ratios
 from jaxbias.theory._claim import Decoy, Remainder, Setting, Source, conventions
 from jaxbias.theory._fresh_samples import proportion
 from jaxbias.theory._readout_claims import TIES
@@ -31,23 +31,20 @@ _claim = partial(claim, stated=_MODEL)
 _CLUSTERS = {
     "cells": tuple({"clusters": k, "readout": "sign"} for k in (2, 4, 8, 16, 32)),
     # More neurons a class, so that hardly any class has one that never starts.
-    "common": {"half": 8},
+    "common": {"neurons_per_class": 8},
     "time": 200,
 }
 _SPLITS = {
     "cells": tuple(
         {"clusters": 8, "positive": own, "readout": "sign"} for own in (2, 4, 6)
     ),
-    "common": {"half": 8},
+    "common": {"neurons_per_class": 8},
     "time": 200,
 }
-_TEN = {"clusters": 10, "half": 1, "classes": True, "per": 100}
 _DIMS = (256, 1024, 3072)
 _CLASSES = {
     "cells": tuple(
-        {**_TEN, "dim": dim, "readout": name}
-        for name in ("max", "sum")
-        for dim in _DIMS
+        {**TEN, "dim": dim, "readout": name} for name in ("max", "sum") for dim in _DIMS
     ),
     "time": 100,
 }
@@ -58,7 +55,7 @@ _BINARY = {
     "radii": (15.0, 16.0, 17.0, 18.0, 19.0, 20.0),
 }
 _ARGMAX = {
-    "cell": {**PAPER, **_TEN, "step": 1e-3 * 3072 / 10, "readout": "max"},
+    "cell": {**PAPER_TEN, "readout": "max"},
     "time": 100,
     "points": 250,
     "radii": (36.0, 37.0, 38.0, 39.0, 40.0),

@@ -1,163 +1,114 @@
-"""Full-batch descent on cluster mixtures, several seeds of one cell at a time."""
+"""Sweeps of descent on cluster mixtures, as claims on averaging look at them."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from dataclasses import dataclass, replace
+from typing import Any
 
-import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
+import xarray as xr
 
-from jaxbias import losses
-from jaxbias.data import ClusterMixture
-from jaxbias.dynamics import FixedStep, GradientFlow, solve
-from jaxbias.networks import ReLU, TwoLayer, Weights, unbalanced
-from jaxbias.observables.alignment import centre_cosines
-from jaxbias.observables.averaging import centre_coefficients, own_clusters
-from jaxbias.sweeps.keys import run_key
-
-#: Default configuration S of the theory: 40 samples a cluster, 4 neurons a class.
-SMALL = {"dim": 1024, "clusters": 8, "per": 40, "half": 4, "std": 1e-5, "step": 0.1}
+from jaxbias._axes import CLUSTER, FEATURE, NEURON, SAMPLE
+from jaxbias.data import Dataset
+from jaxbias.experiments.averaging import Averaging
+from jaxbias.experiments.experiment import Column
+from jaxbias.experiments.measurement import Centres, Measurement, Network, weights_of
+from jaxbias.networks import Weights
+from jaxbias.observables import Observable
+from jaxbias.sweeps import run_key, sweep
 
 
-class Runs(NamedTuple):
-    """What descents of one cell came to, in float64; leading axis: seed.
+def _centre_scores(snapshot: Any):
+    return snapshot.centre_scores
+
+
+SCORES = Observable(
+    "centre_scores",
+    _centre_scores,
+    (CLUSTER, NEURON),
+    "pre-activations at the centres, biases included",
+)
+#: Of the weights to the centres; coefficients exist in the form ``reduced`` only.
+COSINES, COEFFICIENTS = "centre_cosines", "centre_coefficients"
+NETWORKS = (Network(), Centres())
+
+
+@dataclass(frozen=True)
+class Begun(Measurement):
+    """What runs began with: ``inputs``, ``row_clusters`` and ``initial`` weights."""
+
+    def columns(self, experiment: Any) -> Mapping[str, Column]:
+        """Rows, their clusters, and first weights."""
+        return {
+            "inputs": Column((SAMPLE, FEATURE), "training rows"),
+            "row_clusters": Column((SAMPLE,), "the cluster of each row"),
+            "initial": Column((NEURON, FEATURE), "hidden weights at the start"),
+        }
+
+    def needs(self, kept: Any) -> Any:
+        """The arrays."""
+        data = kept.dataset
+        return data.inputs, data.clusters, kept.initial.hidden
+
+    def measure(self, experiment: Any, needed: Any, used: int) -> dict[str, np.ndarray]:
+        """As they are."""
+        return dict(zip(self.columns(experiment), map(np.asarray, needed), strict=True))
+
+
+@dataclass(frozen=True)
+class Runs:
+    """Descents of one experiment that differ in their seeds.
 
     Attributes:
-        coefficients: lambda (seed, time, cluster, neuron).
-        scores: pre-activations of the centres, biases included (the same axes).
-        cosines: of the weights to the centres (the same axes).
-        own: which clusters a neuron speaks for (cluster, neuron).
-        labels: of the clusters, +1 and -1.
-        finals: the networks, stacked.
-        initial: their starts, stacked.
-        centres: (seed, cluster, feature).
-        inputs: training rows (seed, sample, feature).
-        clusters: the cluster of each row (sample,).
-        output: readout weights (neuron,) or (neuron, class).
+        experiment: Of all of them.
+        table: Of their sweep, a run a seed.
+        root: Of their keys.
+        own: Which clusters a neuron speaks for (cluster, neuron).
+        labels: Of the clusters, +1 and -1.
+        output: Readout weights (neuron,) or (neuron, class).
     """
 
-    coefficients: np.ndarray
-    scores: np.ndarray
-    cosines: np.ndarray
+    experiment: Averaging
+    table: xr.Dataset
+    root: str
     own: np.ndarray
     labels: np.ndarray
-    finals: Weights
-    initial: Weights
-    centres: np.ndarray
-    inputs: np.ndarray
-    clusters: np.ndarray
     output: np.ndarray
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        """A variable in float64; leading axis: seed."""
+        return self.table[name].values.astype(float)
 
     def margins(self) -> np.ndarray:
         """Margins at the centres of networks with one output (seed, time, cluster)."""
-        return np.maximum(self.scores, 0) @ self.output * self.labels
+        scores = self[SCORES.name]
+        return np.maximum(scores, 0) @ self.output * self.labels
 
     def network(self, seed: int) -> Weights:
         """The final network of a seed."""
-        return jax.tree.map(lambda a: a[seed], self.finals)
+        return weights_of(self.table.isel(run=seed))
 
-
-def mixture_of(cell: Mapping[str, Any]) -> ClusterMixture:
-    """The data model of a cell."""
-    return ClusterMixture(
-        cell["dim"],
-        cell["clusters"],
-        cell.get("positive", cell["clusters"] // 2),
-        noise=cell.get("noise", 1.0),
-        norms=cell.get("norms", 1.0),
-        shares=cell.get("shares"),
-        rotated=True,
-    )
-
-
-def flow_of(cell: Mapping[str, Any]) -> GradientFlow:
-    """The problem of a cell: the keys of ``SMALL`` and what departs from the paper."""
-    clusters, classes = cell["clusters"], cell.get("classes", False)
-    network = TwoLayer(
-        cell["half"] * (clusters if classes else 2),
-        ReLU(),
-        unbalanced(cell["std"]),
-        "grouped",
-        classes=clusters if classes else None,
-        output_size=cell.get("size"),
-        hidden_bias=cell.get("bias", not classes),
-    )
-    loss = losses.cross_entropy if classes else losses.logistic
-    return GradientFlow(network, mixture_of(cell), cell["per"] * clusters, loss)
-
-
-def learning_rate(cell: Mapping[str, Any]) -> float:
-    """The learning rate eta of a cell."""
-    m, d, k = cell["half"], cell["dim"], cell["clusters"]
-    if cell.get("classes", False):
-        return cell["step"] * m * k / d
-    return cell["step"] * k / (m * readout_size(cell) ** 2 * d)
-
-
-def readout_size(cell: Mapping[str, Any]) -> float:
-    """a, the modulus of a readout weight of two labels; 1/m in the paper."""
-    return cell.get("size") or 1.0 / cell["half"]
-
-
-def first_gain(cell: Mapping[str, Any]) -> float:
-    """``eta a d/(2k)``, the largest coefficient that one step can give."""
-    gain = learning_rate(cell) * readout_size(cell) * cell["dim"]
-    return gain / (2 * cell["clusters"])
+    def fresh(self, seed: int, points: int) -> Dataset:
+        """New samples about the centres of a seed."""
+        centres = jnp.asarray(self.table.centres.values[seed])
+        return self.experiment.mixture.sample(
+            points,
+            key=run_key(self.root, seed, "fresh"),
+            dtype="float32",
+            centres=centres,
+        )
 
 
 def descend(
-    cell: Mapping[str, Any],
-    times: Sequence[int],
+    experiment: Averaging,
     root: int,
     seeds: int,
-    *,
-    form: str = "reduced",
-    dtype: str = "float32",
+    *observe: str | Observable,
+    measure: Sequence[Measurement] = (),
 ) -> Runs:
-    """Networks of a cell after some numbers of steps.
-
-    In form ``raw`` there are no coefficients; their array is empty.
-    """
-    flow, rate = flow_of(cell), learning_rate(cell)
-    saved = tuple(rate * time for time in times)
-    observe = {"scores": lambda seen: seen.centre_scores, "cosines": centre_cosines}
-    if form == "reduced":
-        observe["coefficients"] = centre_coefficients
-
-    @eqx.filter_jit
-    def one(problem):
-        run = solve(problem, saved, observe, FixedStep("euler", rate), form=form)
-        return run.final, run.observables
-
-    finals, problems, seen = [], [], []
-    for seed in range(seeds):
-        problem = flow.problem(run_key(f"ledger-{root}", seed), dtype=dtype)
-        final, observables = one(problem)
-        finals.append(final)
-        problems.append(problem)
-        seen.append({name: np.asarray(a, float) for name, a in observables.items()})
-    stack = lambda trees: jax.tree.map(lambda *a: jnp.stack(a), *trees)
-    first = problems[0]
-    array = lambda a: np.asarray(a, float)
-    return Runs(
-        coefficients=np.array([part.get("coefficients", []) for part in seen]),
-        scores=np.array([part["scores"] for part in seen]),
-        cosines=np.array([part["cosines"] for part in seen]),
-        own=np.asarray(own_clusters(first.initial.output, first.dataset.centre_labels)),
-        labels=array(first.dataset.centre_labels),
-        finals=stack(finals),
-        initial=stack([problem.initial for problem in problems]),
-        centres=np.array([array(problem.dataset.centres) for problem in problems]),
-        inputs=np.array([array(problem.dataset.inputs) for problem in problems]),
-        clusters=np.asarray(first.dataset.clusters),
-        output=array(first.initial.output),
-    )
-
-
-def fresh(cell: Mapping[str, Any], runs: Runs, seed: int, points: int, root: int):
-    """New samples about the centres of a seed."""
-    centres = jnp.asarray(runs.centres[seed], jnp.float32)
-    key = run_key(f"ledger-{root}", seed, "fresh")
-    model = mixture_of(cell)
-    return model.sample(points, key=key, dtype="float32", centres=centres)
+    """Seeds of an experiment, with the keys of a claim's root."""
+    experiment = replace(experiment, observe=observe or (COSINES,))
+    name = f"ledger-{root}"
+    table = sweep(experiment, {}, seeds, measure=measure, root=name)
+    labels, output = experiment.mixture.labels, experiment.output_weights.astype(float)
+    return Runs(experiment, table, name, experiment.own, labels, output)

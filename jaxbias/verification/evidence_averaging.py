@@ -1,20 +1,37 @@
 """How gradient descent averages features: margins, coefficients, cosines."""
 
 import math
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
+from jaxbias.experiments.averaging import CLUSTERS, Averaging
 from jaxbias.theory.averaging import started_cosines
-from jaxbias.verification import _averaging_runs as averaging
+from jaxbias.verification._averaging_runs import (
+    COEFFICIENTS,
+    COSINES,
+    NETWORKS,
+    SCORES,
+    Begun,
+    Runs,
+    descend,
+)
 from jaxbias.verification.evidence import computation
 
 _CENTRES = {"centre_norm": "sqrt(d)", "noise_unit": "1 per coordinate"}
 
 
-def _cells(parameters):
-    """The cells of a computation: the common numbers, then what each departs in."""
-    common = {**averaging.SMALL, **parameters.get("common", {})}
-    return [{**common, **cell} for cell in parameters["cells"]]
+def _cells(parameters, *steps: int, **more: Any) -> list[Averaging]:
+    """The experiments of a computation: what is common, then how each departs."""
+    common = {**parameters.get("common", {}), "steps": steps or parameters["times"]}
+    return [Averaging(**{**common, **cell, **more}) for cell in parameters["cells"]]
+
+
+def _first_gain(cell: Averaging) -> float:
+    """``eta a d/(2k)``, the largest coefficient that one step can give."""
+    a = cell.output_weight or 1.0 / cell.neurons_per_class
+    return cell.learning_rate * a * cell.dim / (2 * cell.clusters)
 
 
 def _mean(values: np.ndarray, where: np.ndarray, axis=(1, 2)) -> np.ndarray:
@@ -42,9 +59,9 @@ def growth(parameters, root):
     """
     names = ("margin", "first", "alive", "coefficient", "ratio", "cosine", "other")
     found = {name: [] for name in names}
-    for cell in _cells(parameters):
-        times, seeds = (1, *parameters["times"]), parameters["seeds"]
-        runs = averaging.descend(cell, times, root, seeds)
+    for cell in _cells(parameters, 1, *parameters["times"]):
+        seen = (SCORES, COSINES, COEFFICIENTS)
+        runs = descend(cell, root, parameters["seeds"], *seen)
         for name, array in _summary(cell, runs).items():
             found[name].append(array)
     return {
@@ -53,19 +70,19 @@ def growth(parameters, root):
     }
 
 
-def _summary(cell, runs) -> dict[str, np.ndarray]:
-    values, several = runs.coefficients, cell.get("classes", False)
+def _summary(cell: Averaging, runs: Runs) -> dict[str, np.ndarray]:
+    values, several = runs[COEFFICIENTS], cell.trained_on == CLUSTERS
     alive = np.any(runs.own & (values[:, -1] > 0), axis=1)
     own = runs.own & alive[:, None]
     if several:
-        outputs = np.maximum(runs.scores, 0) * runs.own[None, None]
-        margins = outputs.sum(axis=-1) / cell["half"]
+        outputs = np.maximum(runs[SCORES.name], 0) * runs.own[None, None]
+        margins = outputs.sum(axis=-1) / cell.neurons_per_class
         sides, voices = np.ones((1, len(runs.labels)), bool), np.ones((1, own.shape[2]))
     else:
         margins, sign = runs.margins(), np.sign(runs.output)
         sides = np.stack([runs.labels > 0, runs.labels < 0])
         voices = np.stack([sign > 0, sign < 0]).astype(float)
-    gain = averaging.first_gain(cell) * (2 - 2 / cell["clusters"] if several else 1)
+    gain = _first_gain(cell) * (2 - 2 / cell.clusters if several else 1)
     shares = _mean(values[:, 0], own, axis=1) / gain
     weigh = lambda array: (array * alive) @ voices.T / (alive @ voices.T)
     spread = np.where(own[:, None], values, np.nan)
@@ -73,7 +90,7 @@ def _summary(cell, runs) -> dict[str, np.ndarray]:
     safe = np.where(smallest > 0, smallest, 1.0)
     ratio = np.where(smallest > 0, np.nanmax(spread, axis=(2, 3)) / safe, np.inf)
     mean = np.stack([_mean(values[:, t], own) for t in range(values.shape[1])], axis=1)
-    unit = mean[:, -1] * math.sqrt(runs.own.sum(axis=0)[0] / cell["dim"])
+    unit = mean[:, -1] * math.sqrt(runs.own.sum(axis=0)[0] / cell.dim)
     other = ~runs.own & alive[:, None]
     return {
         "margin": np.stack([margins[..., s].mean(axis=-1) for s in sides], 1)[..., 1:],
@@ -81,7 +98,7 @@ def _summary(cell, runs) -> dict[str, np.ndarray]:
         "alive": alive @ voices.T / voices.sum(axis=1),
         "coefficient": mean[:, 1:],
         "ratio": ratio[:, 1:],
-        "cosine": _mean(runs.cosines[:, -1], own),
+        "cosine": _mean(runs[COSINES][:, -1], own),
         "other": -_mean(values[:, -1], other) / unit,
     }
 
@@ -89,10 +106,10 @@ def _summary(cell, runs) -> dict[str, np.ndarray]:
 @computation("averaging/first_step", **_CENTRES)
 def first_step(parameters, root):
     """Coefficients after one step over the most that a step can give, sign removed."""
-    [cell] = _cells(parameters)
-    runs = averaging.descend(cell, (1,), root, parameters["seeds"])
+    [cell] = _cells(parameters, 1)
+    runs = descend(cell, root, parameters["seeds"], COEFFICIENTS)
     signs = runs.labels[:, None] * np.sign(runs.output)
-    shares = runs.coefficients[:, 0] * signs / averaging.first_gain(cell)
+    shares = runs[COEFFICIENTS][:, 0] * signs / _first_gain(cell)
     return {"shares": shares.ravel(), "seeds": parameters["seeds"]}
 
 
@@ -105,38 +122,36 @@ def decomposition(parameters, root):
     the biases. ``cross`` is the difference of a product and its own coefficient in
     units of ``lambda sqrt(k_s/(n_j d))``, at own clusters.
     """
-    import jax
-
-    [cell] = _cells(parameters)
-    times, seeds = (parameters["time"],), parameters["seeds"]
-    with jax.enable_x64(True):
-        kept = averaging.descend(cell, times, root, seeds, dtype="float64")
-        bare = averaging.descend(cell, times, root, seeds, form="raw", dtype="float64")
-    learned = np.asarray(bare.finals.hidden) - np.asarray(bare.initial.hidden)
-    projected = kept.centres @ learned.transpose(0, 2, 1)
-    dual = _dual_of(kept, learned)
-    noise = kept.inputs - kept.centres[:, kept.clusters]
-    coefficient = kept.coefficients[:, 0]
+    [cell] = _cells(parameters, parameters["time"], dtype="float64")
+    seeds, measured = parameters["seeds"], (*NETWORKS, Begun())
+    kept = descend(cell, root, seeds, COEFFICIENTS, measure=measured)
+    bare = descend(replace(cell, form="raw"), root, seeds, measure=measured)
+    centres = kept["centres"]
+    learned = bare["hidden"] - bare["initial"]
+    projected = centres @ learned.transpose(0, 2, 1)
+    dual = _dual_of(kept["inputs"], learned)
+    noise = kept["inputs"] - centres[:, kept.table.row_clusters.values[0]]
+    coefficient = kept[COEFFICIENTS][:, 0]
     # sigma_i <xi_i, mu_j>/|xi_i|^2 = A_ij <xi_i, mu_j>.
-    summed = coefficient + np.einsum("sjd,sid,sir->sjr", kept.centres, noise, dual)
-    squares = np.sum(kept.centres**2, axis=2)[:, :, None]
-    started = np.asarray(bare.initial.hidden_bias)
+    summed = coefficient + np.einsum("sjd,sid,sir->sjr", centres, noise, dual)
+    squares = np.sum(centres**2, axis=2)[:, :, None]
     own, size = kept.own, kept.own.sum(axis=0)[0]
     mean = _own_mean(coefficient, own)[:, None]
-    unit = mean * math.sqrt(size / (cell["per"] * cell["dim"]))
+    unit = mean * math.sqrt(size / (cell.samples_per_cluster * cell.dim))
     return {
         "projected": projected.ravel(),
         "summed": summed.ravel(),
         "biases": (coefficient / squares).sum(axis=1).ravel(),
-        "bias": (np.asarray(bare.finals.hidden_bias) - started).ravel(),
+        # They start at 0.
+        "bias": bare["hidden_bias"].ravel(),
         "cross": (projected - coefficient)[:, own] / unit,
         "seeds": seeds,
     }
 
 
-def _dual_of(runs, learned: np.ndarray) -> np.ndarray:
+def _dual_of(inputs: np.ndarray, learned: np.ndarray) -> np.ndarray:
     """Coefficients of the rows in the learned weights, by least squares."""
-    pairs = zip(runs.inputs, learned, strict=True)
+    pairs = zip(inputs, learned, strict=True)
     solved = [
         np.linalg.lstsq(rows.T, change.T, rcond=None)[0] for rows, change in pairs
     ]
@@ -152,17 +167,12 @@ def without_noise(parameters, root):
     of neurons of one class and one pattern drift from the first step on, ``others`` how
     far coefficients of the other class do, both relative.
     """
-    import jax
-
-    [cell] = _cells(parameters)
-    cell = {**cell, "noise": 0.0, "bias": False}
-    times = (1, *parameters["times"])
-    with jax.enable_x64(True):
-        runs = averaging.descend(
-            cell, times, root, parameters["seeds"], dtype="float64"
-        )
-    begin = runs.centres @ np.asarray(runs.initial.hidden).transpose(0, 2, 1)
-    own, values = runs.own, runs.coefficients
+    quiet: dict[str, Any] = {"noise": 0.0, "hidden_bias": False, "dtype": "float64"}
+    [cell] = _cells(parameters, 1, *parameters["times"], **quiet)
+    measured = (*NETWORKS, Begun())
+    runs = descend(cell, root, parameters["seeds"], COEFFICIENTS, measure=measured)
+    begin = runs["centres"] @ runs["initial"].transpose(0, 2, 1)
+    own, values = runs.own, runs[COEFFICIENTS]
     others = values[..., ~own]
     drift = []
     for seed in range(parameters["seeds"]):
@@ -192,10 +202,10 @@ def shapes(parameters, root):
     """
     margins, cosines = [], []
     for cell in _cells(parameters):
-        runs = averaging.descend(cell, parameters["times"], root, parameters["seeds"])
+        runs = descend(cell, root, parameters["seeds"], SCORES, COSINES)
         own = runs.own
         margin = runs.margins()
-        mean = np.where(own, runs.cosines, 0.0).sum(axis=-1) / own.sum(axis=1)
+        mean = np.where(own, runs[COSINES], 0.0).sum(axis=-1) / own.sum(axis=1)
         margins.append(_paired(margin))
         cosines.append(_paired(mean))
     return {
@@ -215,12 +225,11 @@ def starts(parameters, root):
     """Own cosines over initial scales, measured and by the coefficients alone."""
     measured, formula = [], []
     for cell in _cells(parameters):
-        runs = averaging.descend(cell, parameters["times"], root, parameters["seeds"])
-        law = started_cosines(
-            runs.coefficients[:, -1], cell["std"], cell["dim"], cell["per"]
-        )
-        bare = started_cosines(runs.coefficients[:, -1], 0.0, cell["dim"], cell["per"])
-        measured.append(_own_mean(runs.cosines[:, -1], runs.own))
+        runs = descend(cell, root, parameters["seeds"], COSINES, COEFFICIENTS)
+        last, per = runs[COEFFICIENTS][:, -1], cell.samples_per_cluster
+        law = started_cosines(last, cell.init_scale, cell.dim, per)
+        bare = started_cosines(last, 0.0, cell.dim, per)
+        measured.append(_own_mean(runs[COSINES][:, -1], runs.own))
         formula.append((_own_mean(law, runs.own), _own_mean(bare, runs.own)))
     return {
         "cosine": np.array(measured),

@@ -8,15 +8,15 @@ from scipy import optimize
 from jaxbias.verification.evidence import computation
 
 
-def least_norm(clusters: int, half: int, draws: int, root: int) -> float:
+def least_norm(clusters: int, neurons: int, draws: int, root: int) -> float:
     """Least of ``sum |w_r|^2`` over (1/m) readouts with margin 1 at ``sqrt(d) e_j``.
 
-    By SLSQP from random starts, d = clusters, m neurons a class; a local solver's
+    By SLSQP from random starts, d = clusters, m = neurons a class; a local solver's
     answer is an upper end of the least norm.
     """
     labels = np.where(np.arange(clusters) < clusters // 2, 1.0, -1.0)
-    output = np.repeat([1.0, -1.0], half) / half
-    size, scale = 2 * half, math.sqrt(clusters)
+    output = np.repeat([1.0, -1.0], neurons) / neurons
+    size, scale = 2 * neurons, math.sqrt(clusters)
 
     def margins(flat):
         scores = scale * flat.reshape(size, clusters)
@@ -48,6 +48,8 @@ def least_norm(clusters: int, half: int, draws: int, root: int) -> float:
 @computation("least_norm/averaged", centre_norm="sqrt(d)", output_layer="frozen, +-1/m")
 def averaged(parameters, root):
     """Least squared norms that are found, by (clusters, neurons a class)."""
-    cases = [(k, m) for k in parameters["clusters"] for m in parameters["half"]]
+    cases = [
+        (k, m) for k in parameters["clusters"] for m in parameters["neurons_per_class"]
+    ]
     least = [least_norm(k, m, parameters["draws"], root) for k, m in cases]
     return {"least": np.array(least), "seeds": parameters["draws"]}

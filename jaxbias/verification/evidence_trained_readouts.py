@@ -5,10 +5,11 @@ import math
 import jax.numpy as jnp
 import numpy as np
 
+from jaxbias.experiments.averaging import Averaging
 from jaxbias.networks import ReLU
 from jaxbias.networks.readouts import GroupArgmax, SummedLogits
 from jaxbias.robustness import radius
-from jaxbias.verification import _averaging_runs as averaging
+from jaxbias.verification._averaging_runs import NETWORKS, Runs, descend
 from jaxbias.verification.evidence import computation
 
 _CONVENTIONS = {
@@ -20,7 +21,15 @@ _CONVENTIONS = {
 _CLASSES = {"max": GroupArgmax, "sum": SummedLogits}
 
 
-def _radii(runs, seed: int, readout: str, inputs, labels):
+def _trained(parameters, root: int, cell) -> tuple[Runs, str]:
+    """Networks of a cell, and how they are read out."""
+    numbers = {**parameters.get("common", {}), **cell, "steps": (parameters["time"],)}
+    readout = numbers.pop("readout")
+    runs = descend(Averaging(**numbers), root, parameters["seeds"], measure=NETWORKS)
+    return runs, readout
+
+
+def _radii(runs: Runs, seed: int, readout: str, inputs, labels):
     """Exact radii; ``sign`` is the read-out of networks with one output."""
     options = {}
     if readout != "sign":
@@ -46,18 +55,17 @@ def centres(parameters, root):
     the positive class; each cell says how its network is read out.
     """
     ends = {"lower": [], "upper": []}
-    for departure in parameters["cells"]:
-        cell = {**averaging.SMALL, **parameters.get("common", {}), **departure}
-        runs = averaging.descend(cell, (parameters["time"],), root, parameters["seeds"])
+    for cell in parameters["cells"]:
+        runs, readout = _trained(parameters, root, cell)
         sides = np.stack([runs.labels > 0, runs.labels < 0])
         found = [
-            _radii(runs, seed, cell["readout"], runs.centres[seed], runs.labels)
+            _radii(runs, seed, readout, runs["centres"][seed], runs.labels)
             for seed in range(parameters["seeds"])
         ]
         for name, parts in ends.items():
             values = np.array([getattr(one, name) for one in found])
             mean = np.array([values[:, side].mean(axis=1) for side in sides]).T
-            parts.append(mean / math.sqrt(cell["dim"]))
+            parts.append(mean / math.sqrt(runs.experiment.dim))
     return {
         **{name: np.array(parts) for name, parts in ends.items()},
         "seeds": parameters["seeds"],
@@ -71,15 +79,14 @@ def curves(parameters, root):
     ``kept`` counts those whose certified radius is above it and ``open`` those whose
     witness alone is.
     """
-    cell = {**averaging.SMALL, **parameters["cell"]}
+    runs, readout = _trained(parameters, root, parameters["cell"])
     seeds, points = parameters["seeds"], parameters["points"]
-    runs = averaging.descend(cell, (parameters["time"],), root, seeds)
     eps = np.asarray(parameters["radii"])[:, None]
     kept = open_ = 0
     for seed in range(seeds):
-        drawn = averaging.fresh(cell, runs, seed, points, root)
+        drawn = runs.fresh(seed, points)
         labels = runs.labels[np.asarray(drawn.clusters)]
-        found = _radii(runs, seed, cell["readout"], drawn.inputs, labels)
+        found = _radii(runs, seed, readout, drawn.inputs, labels)
         kept = kept + (found.lower > eps).sum(axis=1)
         open_ = open_ + (found.upper > eps).sum(axis=1)
     return {"kept": kept, "open": open_, "trials": seeds * points, "seeds": seeds}
@@ -93,12 +100,11 @@ def directions(parameters, root):
     after a step of that length against the mean weight of their class, and ``both``
     those after a step against the difference of the two means.
     """
-    cell = {**averaging.SMALL, **parameters["cell"]}
+    runs, _ = _trained(parameters, root, parameters["cell"])
     seeds, points = parameters["seeds"], parameters["points"]
-    runs = averaging.descend(cell, (parameters["time"],), root, seeds)
     right, left, both = 0, 0, 0
     for seed in range(seeds):
-        drawn = averaging.fresh(cell, runs, seed, points, root)
+        drawn = runs.fresh(seed, points)
         rows = np.asarray(drawn.inputs, float)
         labels = runs.labels[np.asarray(drawn.clusters)]
         network = runs.network(seed)

@@ -10,6 +10,9 @@ import pytest
 import xarray as xr
 
 from jaxbias._checks import InputError
+from jaxbias.dynamics import fixed_step
+from jaxbias.experiments.averaging import Averaging
+from jaxbias.experiments.measurement import Centres
 from jaxbias.networks.activations import ReLU
 from jaxbias.networks.decoupling import decoupled_network
 from jaxbias.networks.readouts import SummedLogits
@@ -20,14 +23,16 @@ from jaxbias.robustness import radius
 from jaxbias.studies import STUDIES, StudyReport, feature_averaging
 from jaxbias.studies import _averaging_laws as laws
 from jaxbias.studies._averaging_planes import attacks, planes
-from jaxbias.studies._averaging_runs import Recipe, fresh_points, train
-from jaxbias.studies._averaging_scans import Scans, sweeps
+from jaxbias.studies._averaging_runs import FreshRadii, run_sweep, trainings
+from jaxbias.studies._averaging_scans import Scans
 from jaxbias.studies._averaging_words import images, ratios
+from jaxbias.studies._report import Folder
 from jaxbias.studies._supervised import MNIST, Supervision
+from jaxbias.sweeps import run
 from jaxbias.theory.averaging import own_cosine
 from jaxbias.verification import _readout_networks as explicit
 
-SMALL = Recipe(256, 4, 2, 20, 2, 0.1 * 2 * 4 / 256, 60)
+SMALL = Averaging(256, 4, None, 20, 2, steps=(60,))
 TOY = feature_averaging.Settings(
     clusters=3,
     positive=2,
@@ -41,8 +46,8 @@ TOY = feature_averaging.Settings(
     attack_steps=3,
     scans=Scans(
         base=SMALL,
-        paces=(0.1, 1.0),
-        deviations=(1e-5,),
+        rates=(0.1, 1.0),
+        init_scales=(1e-5,),
         counts=(4,),
         dims=(256,),
         samples=(20,),
@@ -57,16 +62,39 @@ TOY = feature_averaging.Settings(
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     path = tmp_path_factory.mktemp("figures") / "feature_averaging"
-    calls = []
+    calls, sweeping, outside = [], [], []
     row = {"claim": "a/b", "verdict": "holds", "expected": "holds"}
     verdict = types.SimpleNamespace(row=lambda: row)
     with pytest.MonkeyPatch.context() as patch:
         # The claims have tests of their own; here only their rows are needed.
         patch.setattr(feature_averaging, "verify", lambda *_, **__: [verdict])
+        _watch(patch, sweeping, outside)
         report = feature_averaging.run_settings(
             TOY, "paper", path, lambda *call: calls.append(call)
         )
+    assert sweeping, "descents are seen where they are traced"
+    assert not outside
     return report, path, calls
+
+
+def _watch(patch, sweeping, outside):
+    """Note descents that are traced while a sweep computes, and others."""
+    compute, integrate = run._run_batch, fixed_step.integrate
+    inside = []
+
+    def batch(*args):
+        inside.append(True)
+        try:
+            return compute(*args)
+        finally:
+            inside.pop()
+
+    def descend(*args, **options):
+        (sweeping if inside else outside).append(True)
+        return integrate(*args, **options)
+
+    patch.setattr(run, "_run_batch", batch)
+    patch.setattr(fixed_step, "integrate", descend)
 
 
 def table(finished, name):
@@ -87,8 +115,9 @@ def test_a_run_leaves_every_figure_with_its_data_and_names_it(finished):
     assert all(f"![{name}]({name}.png)" in page for name in names)
     assert "| a/b | holds | holds |" in page
     assert "nan" not in page
-    assert all(0 <= done < total for done, total, _ in calls)
-    assert sum(done == total - 1 for done, total, _ in calls) == 3
+    assert all(0 <= done <= total for done, total, _ in calls)
+    done = {what for done, total, what in calls if done == total}
+    assert {"own cosines, dim", "radii, trained on clusters"} < done
 
 
 def test_certified_upper_and_attack_are_in_this_order(finished):
@@ -158,17 +187,19 @@ def test_scans_meet_the_closed_form_and_spread_with_the_rate(finished):
     assert np.isnan(data.value.sel(axis="dim").values[1])
 
 
-def test_parts_of_longer_sizes_are_kept_and_used_again(finished, monkeypatch):
-    cells = finished[1] / "cells"
-    # Two recipes of cosines (the base one stands in every scan), radii of two
-    # trainings, and the robust accuracies.
-    assert len(list(cells.glob("*.nc"))) == 5
-    monkeypatch.setattr("jaxbias.studies._averaging_scans.train", None)
-    again = sweeps(
-        TOY.scans, root=feature_averaging.NAME, cells=cells, tick=lambda _: None
-    )
-    kept = table(finished, "averaging_sweeps")
-    np.testing.assert_array_equal(again.cosine, kept.cosine)
+def test_a_run_that_goes_on_in_its_folder_computes_nothing_again(finished, monkeypatch):
+    _, path, _ = finished
+    # Three trainings of the paper's size, two over the number of clusters, four scans.
+    assert len([p for p in (path / "cells").iterdir() if p.is_dir()]) == 9
+    monkeypatch.setattr("jaxbias.sweeps.run._run_batch", None)
+    names = ("averaging_cosines", "readout_accuracy", "averaging_sweeps", "phase")
+    kept = {name: table(finished, name).load() for name in names}
+    folder = Folder(path, TOY, range(2), keep=True)
+    nothing = lambda *_: None
+    feature_averaging.paper_size(TOY, folder, nothing)
+    feature_averaging.small_networks(TOY, folder, nothing)
+    for name, before in kept.items():
+        xr.testing.assert_equal(before, table(finished, name))
 
 
 def test_a_missing_data_set_is_found_out_before_anything_is_computed(
@@ -191,11 +222,14 @@ def test_a_missing_data_set_is_found_out_before_anything_is_computed(
 def test_settings_of_every_size_are_the_papers(size):
     settings = feature_averaging.SIZES[size]
     assert len(spec_hash(settings)) == 16
-    assert settings.recipe == Recipe(3072, 10, 5, 100, 5, 1e-3, 100, 1e-5)
+    recipe = settings.recipe
+    assert recipe.learning_rate == pytest.approx(1e-3)
+    assert replace(recipe, rate=1.0) == Averaging(
+        3072, 10, 5, 100, 5, 1.0, 1e-5, steps=(100,)
+    )
     assert settings.points == 1000
     assert any(one.data == "mnist" for one in settings.pictures) == (size != "quick")
-    for count in settings.scans.counts:
-        assert settings.scans.recipe("clusters", count).positive == count // 2
+    assert settings.scans.base.positive is None, "half of them, at every count"
 
 
 @pytest.mark.parametrize("there", [True, False])
@@ -230,14 +264,22 @@ def test_planes_hold_the_shortest_steps_and_their_circles_touch():
 
 
 def test_a_seed_has_the_same_clusters_in_every_training():
-    two, all_ = (train(SMALL, name, 3, root="r") for name in ("labels", "clusters"))
+    options = {"root": "r", "cells": None, "progress": lambda *_: None}
+    fresh = FreshRadii(4, (8.0,), 1, "r", seeds=1)
+    two, _, all_ = (
+        run_sweep("", one, {}, 2, measure=[Centres(), fresh], **options)
+        for one in trainings(SMALL).values()
+    )
     np.testing.assert_array_equal(two.centres, all_.centres)
-    points, labels, clusters = fresh_points(SMALL, two, 8, 3, root="r")
-    again, *_ = fresh_points(SMALL, all_, 8, 3, root="r")
-    np.testing.assert_array_equal(points, again)
-    np.testing.assert_array_equal(labels, np.where(clusters < 2, 1, -1))
-    assert np.isfinite(two.cosines).all()
-    assert two.finished
+    np.testing.assert_array_equal(two.centre_labels, all_.centre_labels)
+    for each in (two, all_):
+        assert np.isfinite(each.radius_upper[0]).all()
+        assert np.isnan(each.radius_upper[1]).all(), "no seed beyond the first"
+
+
+def test_trainings_have_one_learning_rate():
+    rates = [one.learning_rate for one in trainings(SMALL).values()]
+    np.testing.assert_allclose(rates, rates[0])
 
 
 @pytest.mark.parametrize("tail", [0.0, 0.01, 0.03])

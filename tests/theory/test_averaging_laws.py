@@ -90,8 +90,8 @@ def _ideal_growth(cells, times, seeds=16, spread=1e-4):
     alive = np.ones_like(first)
     margin = np.empty((*first.shape, len(times)))
     for place in np.ndindex(first.shape):
-        per = cells[place[0]].get("per", 40)
-        rate = cells[place[0]].get("step", 0.1)
+        per = cells[place[0]].get("samples_per_cluster", 40)
+        rate = cells[place[0]].get("rate", 0.1)
         margin[place] = margin_recursion(rate, times, per, first[place])
     margin *= 1 + spread * rng.normal(size=margin.shape)
     return {"margin": margin, "first": first, "alive": alive}

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from jaxbias.verification import _averaging_runs as averaging
+from jaxbias.experiments.averaging import Averaging
 from jaxbias.verification import verify
+from jaxbias.verification._averaging_runs import SCORES, descend
 from jaxbias.verification.evidence_averaging import (
     decomposition,
     first_step,
@@ -16,21 +17,9 @@ from jaxbias.verification.evidence_averaging import (
 from jaxbias.verification.evidence_least_norm import least_norm
 from jaxbias.verification.evidence_trained_readouts import centres, curves, directions
 
-TINY = {"dim": 64, "clusters": 4, "per": 10, "half": 3}
+TINY = {"dim": 64, "clusters": 4, "samples_per_cluster": 10, "neurons_per_class": 3}
+SINGLE = {"neurons_per_class": 1, "trained_on": "clusters"}
 ONE = {"common": TINY, "cells": ({},)}
-
-
-@pytest.mark.parametrize("extra", [{}, {"size": 1.0}, {"classes": True}])
-def test_the_step_of_a_cell_is_the_rate_of_its_margin(extra):
-    cell = {**averaging.SMALL, **TINY, **extra}
-    a = averaging.readout_size(cell)
-    m, d, k = cell["half"], cell["dim"], cell["clusters"]
-    rate = averaging.learning_rate(cell)
-    if "classes" in extra:
-        assert rate * d / (m * k) == pytest.approx(cell["step"])
-    else:
-        assert rate * m * a**2 * d / k == pytest.approx(cell["step"])
-    assert averaging.first_gain(cell) == pytest.approx(rate * a * d / (2 * k))
 
 
 @pytest.fixture(scope="module")
@@ -49,10 +38,10 @@ def test_margins_and_coefficients_agree_up_to_noise(grown):
 
 
 def test_of_classes_the_own_output_is_the_margin():
-    cell = {**TINY, "classes": True}
+    cell = {**TINY, "trained_on": "clusters"}
     found = growth({"cells": (cell,), "times": (40,), "seeds": 2}, 1)
-    runs = averaging.descend({**averaging.SMALL, **cell}, (1, 40), 1, 2)
-    own = np.maximum(runs.scores[:, -1], 0) * runs.own / cell["half"]
+    runs = descend(Averaging(**cell, steps=(1, 40)), 1, 2, SCORES)
+    own = np.maximum(runs[SCORES.name][:, -1], 0) * runs.own / TINY["neurons_per_class"]
     np.testing.assert_allclose(
         found["margin"][0, :, 0, 0], own.sum(axis=-1).mean(axis=-1), rtol=1e-12
     )
@@ -60,7 +49,7 @@ def test_of_classes_the_own_output_is_the_margin():
 
 def test_shares_of_the_first_step_count_samples():
     shares = first_step({**ONE, "seeds": 2}, 1)["shares"]
-    counts = shares * TINY["per"]
+    counts = shares * TINY["samples_per_cluster"]
     assert np.all(np.abs(counts - counts.round()) < 1e-3)
     assert 0 <= shares.min() <= shares.max() <= 1 + 1e-4
 
@@ -92,7 +81,7 @@ def test_the_larger_of_two_clusters_leads_in_margin_and_late_in_no_cosine():
 
 
 def test_larger_starts_have_smaller_cosines():
-    cells = ({"std": 1e-5}, {"std": 1e-2})
+    cells = ({"init_scale": 1e-5}, {"init_scale": 1e-2})
     found = starts({"common": TINY, "cells": cells, "times": (20,), "seeds": 2}, 1)
     small, large = found["cosine"].mean(axis=1)
     assert large < small
@@ -109,8 +98,8 @@ def test_the_least_norm_of_two_centres():
 def radii():
     cells = (
         {"readout": "sign"},
-        {"half": 1, "classes": True, "readout": "max"},
-        {"half": 1, "classes": True, "readout": "sum"},
+        {**SINGLE, "readout": "max"},
+        {**SINGLE, "readout": "sum"},
     )
     return centres({"common": TINY, "cells": cells, "time": 60, "seeds": 2}, 1)
 
