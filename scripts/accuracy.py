@@ -30,6 +30,7 @@ import numpy as np
 import jaxbias as jb
 from jaxbias import losses
 from jaxbias._axes import CLUSTER, NEURON
+from jaxbias.data import OrthonormalClusters
 from jaxbias.dynamics import Adaptive, GradientFlow, Status, solve
 from jaxbias.observables import REGISTRY, relative_error
 
@@ -198,7 +199,7 @@ def main() -> None:
     for form in options.forms:
         for degree, name in itertools.product(options.degrees, options.losses):
             given = flow(degree, losses.named(name), options.size)
-            assert isinstance(given.data, jb.data.OrthonormalClusters)
+            assert isinstance(given.data, OrthonormalClusters)
             labels = np.asarray(given.data.labels)
             for row in measure(given, times, form, options.seeds, degree, labels):
                 say(f"| {degree:g} | {name} | {form} | " + " | ".join(row) + " |")
