@@ -10,6 +10,12 @@ if TYPE_CHECKING:
     from jaxbias.experiments.experiment import Experiment as Experiment
     from jaxbias.experiments.experiment import Outcome as Outcome
     from jaxbias.experiments.experiment import Work as Work
+    from jaxbias.experiments.flow import Flow as Flow
+    from jaxbias.experiments.measurement import Centres as Centres
+    from jaxbias.experiments.measurement import Measurement as Measurement
+    from jaxbias.experiments.measurement import Network as Network
+    from jaxbias.experiments.measurement import Radii as Radii
+    from jaxbias.experiments.measurement import weights_of as weights_of
     from jaxbias.experiments.named import Module as Module
     from jaxbias.experiments.named import Optimiser as Optimiser
     from jaxbias.experiments.named import Schedule as Schedule
@@ -24,6 +30,12 @@ _LAZY = {
     "Work": "jaxbias.experiments.experiment",
     "ContractError": "jaxbias.experiments.walk",
     "check": "jaxbias.experiments.contract",
+    "Flow": "jaxbias.experiments.flow",
+    "Centres": "jaxbias.experiments.measurement",
+    "Measurement": "jaxbias.experiments.measurement",
+    "Network": "jaxbias.experiments.measurement",
+    "Radii": "jaxbias.experiments.measurement",
+    "weights_of": "jaxbias.experiments.measurement",
     "Module": "jaxbias.experiments.named",
     "Optimiser": "jaxbias.experiments.named",
     "Schedule": "jaxbias.experiments.named",
@@ -31,17 +43,23 @@ _LAZY = {
 }
 
 __all__ = [
+    "Centres",
     "Column",
     "ContractError",
     "Descend",
     "Experiment",
+    "Flow",
+    "Measurement",
     "Module",
+    "Network",
     "Optimiser",
     "Outcome",
+    "Radii",
     "Schedule",
     "Training",
     "Work",
     "check",
+    "weights_of",
 ]
 
 
