@@ -3,34 +3,14 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
 from jaxbias.experiments.averaging import Averaging
-from jaxbias.observables import Observable
-from jaxbias.observables.alignment import centre_cosines, labelled_centres
-from jaxbias.observables.averaging import own_clusters
 from jaxbias.studies import Progress
 from jaxbias.studies import _averaging_laws as laws
 from jaxbias.studies._averaging_paper import ENDS
 from jaxbias.studies._averaging_runs import READOUTS, CentreRadii, run_sweep, single
-
-
-def _own_cosines(snapshot):
-    _, labels = labelled_centres(snapshot)
-    own = own_clusters(snapshot.output, labels)
-    cosines = jnp.where(own, centre_cosines(snapshot), jnp.nan)
-    return jnp.nanquantile(cosines, jnp.asarray(laws.QUANTILES, cosines.dtype))
-
-
-OWN_COSINES = Observable(
-    "own_cosines",
-    _own_cosines,
-    ("quantile",),
-    "least, middle and largest cosine of neurons to own centres",
-    "[-1, 1]",
-)
 
 
 @dataclass(frozen=True)
@@ -83,7 +63,6 @@ def by_count(
     Returns:
         Tables of those trained on ``labels`` and on ``clusters``.
     """
-    base = replace(scans.base, observe=(OWN_COSINES,))
     return {
         one.trained_on: run_sweep(
             f"radii, trained on {one.trained_on}",
@@ -95,7 +74,7 @@ def by_count(
             cells=cells,
             progress=progress,
         )
-        for one in (base, single(base))
+        for one in (scans.base, single(scans.base))
     }
 
 
@@ -121,7 +100,6 @@ def sweeps(
         clusters, ``predicted`` (axis, point, quantile) and ``value`` (axis, point);
         scans of fewer points end in NaN.
     """
-    base = replace(scans.base, observe=(OWN_COSINES,))
     shape = (len(scans.axes), max(len(values) for _, values in scans.axes.values()))
     value = np.full(shape, np.nan)
     cosine = np.full((*shape, scans.seeds, len(laws.QUANTILES)), np.nan)
@@ -131,18 +109,22 @@ def sweeps(
         if axis != "clusters":
             table = run_sweep(
                 f"own cosines, {axis}",
-                base,
+                scans.base,
                 {field: values},
                 scans.seeds,
                 root=root,
                 cells=cells,
                 progress=progress,
             )
-        last = table[OWN_COSINES.name].values[:, -1]
-        cosine[row, : len(values)] = last.reshape(len(values), *cosine.shape[2:])
         value[row, : len(values)] = values
-        points = (replace(base, **{field: each}) for each in values)
-        predicted[row, : len(values)] = [laws.own_cosines(point) for point in points]
+        last = table.centre_cosines.values[:, -1]
+        last = last.reshape(len(values), scans.seeds, *last.shape[1:])
+        for place, each in enumerate(values):
+            point = replace(scans.base, **{field: each})
+            # Points of fewer clusters end in NaN.
+            own = last[place][:, : len(point.own)][:, point.own]
+            cosine[row, place] = np.quantile(own, laws.QUANTILES, axis=1).T
+            predicted[row, place] = laws.own_cosines(point)
     by = ("axis", "point")
     return xr.Dataset(
         {

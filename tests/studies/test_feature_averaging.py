@@ -79,7 +79,7 @@ def finished(tmp_path_factory):
 
 def _watch(patch, sweeping, outside):
     """Note descents that are traced while a sweep computes, and others."""
-    compute, integrate = run._run_batch, fixed_step.integrate
+    compute, integrate = run.run_batch, fixed_step.integrate
     inside = []
 
     def batch(*args):
@@ -93,7 +93,7 @@ def _watch(patch, sweeping, outside):
         (sweeping if inside else outside).append(True)
         return integrate(*args, **options)
 
-    patch.setattr(run, "_run_batch", batch)
+    patch.setattr(run, "run_batch", batch)
     patch.setattr(fixed_step, "integrate", descend)
 
 
@@ -191,7 +191,7 @@ def test_a_run_that_goes_on_in_its_folder_computes_nothing_again(finished, monke
     _, path, _ = finished
     # Three trainings of the paper's size, two over the number of clusters, four scans.
     assert len([p for p in (path / "cells").iterdir() if p.is_dir()]) == 9
-    monkeypatch.setattr("jaxbias.sweeps.run._run_batch", None)
+    monkeypatch.setattr("jaxbias.sweeps.run.run_batch", None)
     names = ("averaging_cosines", "readout_accuracy", "averaging_sweeps", "phase")
     kept = {name: table(finished, name).load() for name in names}
     folder = Folder(path, TOY, range(2), keep=True)
