@@ -52,7 +52,7 @@ class Options:
 class Case:
     """One network and its points, in their own units of length, ready for the attack.
 
-    The box is one of steps.
+    The box is one of steps, the walls are those of the inputs.
     """
 
     reading: Reading
@@ -63,6 +63,7 @@ class Case:
     ends: Ends
     box: Box | None
     centres: Float[np.ndarray, "cluster feature"] | None
+    walls: tuple[np.ndarray, np.ndarray] | None
 
 
 class OpenLanes:

@@ -23,6 +23,7 @@ from jaxbias.robustness._lower import (
     root_bounds,
 )
 from jaxbias.robustness._normal_form import plain, scaled
+from jaxbias.robustness._pockets import explore
 from jaxbias.robustness._problems import Attacked, Tried
 from jaxbias.robustness._radius import TIES, Radius
 from jaxbias.robustness._reading import Reading, combine, undecided
@@ -62,7 +63,7 @@ def open_case(
         places = tuple(scaled(end[None], down) for end in box)
         steps = tuple(end - sites.inputs for end in places)
     ends = Ends(sites.inputs, forward, options.order, options.tie, places)
-    return Case(reading, points, sites, labels, attacked, ends, steps, centres)
+    return Case(reading, points, sites, labels, attacked, ends, steps, centres, box)
 
 
 def close(case: Case, tried: Iterable[Tried], options: Options) -> Radius:
@@ -84,6 +85,10 @@ def close(case: Case, tried: Iterable[Tried], options: Options) -> Radius:
     if has_certificate(activation) and len(rows):
         lanes = OpenLanes(case, rows, options)
         root = _root(lanes)
+        ways = explore(lanes, root)
+        if len(ways.rows):
+            kept.append(ways)
+            lanes = OpenLanes(case, rows, options)
         lanes.reduce(np.arange(len(root)) if wanted else lanes.apart(root), wanted)
         found, before = _closed(lanes, root), lanes.reach_now()
         lanes.improve(kept, found[0])
