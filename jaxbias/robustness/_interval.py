@@ -274,8 +274,6 @@ def _refine(
     lower = solved.lower
     found = descend(small, solved.step, reach, order)
     of.offer(small, "relaxation")(np.arange(small.count), found.step)
-    if not exact:
-        of.combine(index, small, lower)
     if exact:
         lower, method, nodes = _exact(of, index, lower, method, upper(), spent, began)
         open_ = lower < (1 - 2 * max(budget.gap, _integer.LEAST_GAP)) * upper()
@@ -284,6 +282,10 @@ def _refine(
             again = relaxed(small.take(left), lower[left], upper()[left], order)
             method[left] = np.where(again.lower > lower[left], _CONVEX, method[left])
             lower[left] = again.lower
+        index, small, wanting = index[left], small.take(left), lower[left]
+    else:
+        wanting = lower
+    of.combine(index, small, wanting)
     return lower, method, nodes
 
 
