@@ -13,7 +13,7 @@ from jaxbias.robustness._ends import Ends, lengths
 from jaxbias.robustness._lanes import Lanes, without_fixed
 from jaxbias.robustness._lower import reduced
 from jaxbias.robustness._normal_form import Sites, scaled
-from jaxbias.robustness._patterns import combinations, patterns, relaxation
+from jaxbias.robustness._patterns import COMBINED, combinations, patterns, relaxation
 from jaxbias.robustness._problems import Attacked, Box
 from jaxbias.robustness._reading import Reading, problems
 from jaxbias.robustness._tight import descend
@@ -31,6 +31,8 @@ _MEDIUM = 64
 _CLOSE = 1 - 1e-6
 # Rounds of combinations, and what a round must gain for another one.
 _ROUNDS, _SETTLED = 3, 1e-3
+# Opposing neurons that every effort combines.
+_FEW = 4
 # Ends closer than this need no further search.
 _NEAR = 0.98
 # Of many rivals, those that a step hardly reaches are left to the other searches.
@@ -52,7 +54,7 @@ class Options:
 class Case:
     """One network and its points, in their own units of length, ready for the attack.
 
-    The box is one of steps.
+    The box is one of steps, the walls are those of the inputs.
     """
 
     reading: Reading
@@ -63,6 +65,7 @@ class Case:
     ends: Ends
     box: Box | None
     centres: Float[np.ndarray, "cluster feature"] | None
+    walls: tuple[np.ndarray, np.ndarray] | None
 
 
 class OpenLanes:
@@ -163,8 +166,7 @@ class OpenLanes:
             self.polish(index, small)
         for index, small in self._small(self.open(lower)):
             self.wake(index, small)
-            for rows, steps in self._spread(kept):
-                self._follow(index, small, rows, steps)
+            self._follow(index, small, kept)
 
     def polish(self, index: np.ndarray, small: Lanes) -> None:
         """Relinearise at the witnesses: the set of broken points of each holds it."""
@@ -198,14 +200,26 @@ class OpenLanes:
             if not len(inner):
                 continue
             part, reach = part.take(inner), reach[inner]
-            for begin in patterns(part, reach, order):
-                found = descend(part, begin, reach, order, 3)
-                self.offer(part, "one opposing neuron")(
-                    np.arange(part.count), found.step
-                )
+            self._follow_all(
+                part, reach, patterns(part, reach, order), "one opposing neuron"
+            )
+            index, below = index[inner], below[inner]
+            left = np.flatnonzero(below < _NEAR * self.reach_now()[index])
+            if len(left):
+                part, below = part.take(left), below[left]
+                self.combine(index[left], part, below, 1, _FEW)
 
-    def combine(self, index: np.ndarray, small: Lanes, lower: np.ndarray) -> None:
+    def combine(
+        self,
+        index: np.ndarray,
+        small: Lanes,
+        lower: np.ndarray,
+        rounds: int = _ROUNDS,
+        most: int = COMBINED,
+    ) -> None:
         """Try combinations of opposing neurons, where the ends are still apart."""
+        if not len(index) or not self.fits(small):
+            return
         order, ends = self.options.order, self.case.ends
         fine = small
         if len(small.rows) < len(self.full.rows):
@@ -213,8 +227,8 @@ class OpenLanes:
             form, whole = self.case.reading.form, self.full.take(index)
             (_, fine), *_ = reduced(form, whole, self.reach[index], order, -1.0)
             fine = fine if self.fits(fine) else small
-        moving = np.full(small.count, self.fits(small))
-        for _ in range(_ROUNDS):
+        moving = np.ones(small.count, bool)
+        for _ in range(rounds):
             upper = self.reach_now()[index]
             inner = np.flatnonzero(moving & (lower < (1 - _SETTLED) * upper))
             if not len(inner):
@@ -222,14 +236,21 @@ class OpenLanes:
             part, reach = small.take(inner), upper[inner]
             steps = (ends.witness - self.case.sites.inputs)[self.rows][part.point]
             at = part.scores + product(self.inner(part, steps), part.rows.T)
-            whole, everyone = fine.take(inner), np.arange(part.count)
-            for begin in combinations(part, at, reach, order):
-                name = "opposing neurons combined"
-                self.offer(part, name)(everyone, begin)
-                begin = self.inner(whole, part.lift(begin))
-                found = descend(whole, begin, reach, order, 3)
-                self.offer(whole, name)(everyone, found.step)
+            name, whole = "opposing neurons combined", fine.take(inner)
+            begins = list(combinations(part, at, reach, order, most))
+            for begin in begins:
+                self.offer(part, name)(np.arange(part.count), begin)
+            begins = [self.inner(whole, part.lift(begin)) for begin in begins]
+            self._follow_all(whole, reach, begins, name)
             moving &= self.reach_now()[index] < (1 - _SETTLED) * upper
+
+    def _follow_all(self, part, reach, begins, source: str) -> None:
+        """Relinearise at several steps of every lane."""
+        begins = list(begins)
+        lane = np.tile(np.arange(part.count), len(begins))
+        many, order = part.take(lane), self.options.order
+        found = descend(many, np.concatenate(begins), reach[lane], order, 3)
+        self.offer(many, source)(np.arange(many.count), found.step)
 
     def _fall_asleep(self, lower: np.ndarray) -> None:
         """Try where all own neurons are off, if that breaks and no tangent sees it."""
@@ -270,19 +291,23 @@ class OpenLanes:
         for each in range(turn.max(initial=-1) + 1):
             yield rows[turn == each], steps[turn == each]
 
-    def _follow(self, index, small, rows, steps) -> None:
+    def _follow(self, index, small, kept) -> None:
         """Relinearise at steps, in the lanes of their points that they break most."""
-        place = np.full(len(self.case.labels), -1)
-        place[rows] = np.arange(len(rows))
-        number = place[self.rows[small.point]]
-        some = np.flatnonzero(number >= 0)
-        if not len(some):
+        lanes, begins = [], []
+        for rows, steps in self._spread(kept):
+            place = np.full(len(self.case.labels), -1)
+            place[rows] = np.arange(len(rows))
+            number = place[self.rows[small.point]]
+            some = np.flatnonzero(number >= 0)
+            begin = self.inner(small, steps)[number[some]]
+            rank = _ranks(small.point[some], small.take(some).values(begin))
+            lanes.append(some[rank < _FOLLOWED])
+            begins.append(begin[rank < _FOLLOWED])
+        lane = np.concatenate([np.zeros(0, int), *lanes])
+        if not len(lane):
             return
-        begin = self.inner(small, steps)[number[some]]
-        rank = _ranks(small.point[some], small.take(some).values(begin))
-        some, begin = some[rank < _FOLLOWED], begin[rank < _FOLLOWED]
-        part, reach = small.take(some), self.reach[index][some]
-        found = descend(part, begin, reach, self.options.order, 3)
+        part, reach = small.take(lane), self.reach[index][lane]
+        found = descend(part, np.concatenate(begins), reach, self.options.order, 3)
         self.offer(part, "relinearised step")(np.arange(part.count), found.step)
 
 

@@ -23,6 +23,7 @@ from jaxbias.robustness._lower import (
     root_bounds,
 )
 from jaxbias.robustness._normal_form import plain, scaled
+from jaxbias.robustness._pockets import explore
 from jaxbias.robustness._problems import Attacked, Tried
 from jaxbias.robustness._radius import TIES, Radius
 from jaxbias.robustness._reading import Reading, combine, undecided
@@ -62,7 +63,7 @@ def open_case(
         places = tuple(scaled(end[None], down) for end in box)
         steps = tuple(end - sites.inputs for end in places)
     ends = Ends(sites.inputs, forward, options.order, options.tie, places)
-    return Case(reading, points, sites, labels, attacked, ends, steps, centres)
+    return Case(reading, points, sites, labels, attacked, ends, steps, centres, box)
 
 
 def close(case: Case, tried: Iterable[Tried], options: Options) -> Radius:
@@ -84,6 +85,10 @@ def close(case: Case, tried: Iterable[Tried], options: Options) -> Radius:
     if has_certificate(activation) and len(rows):
         lanes = OpenLanes(case, rows, options)
         root = _root(lanes)
+        ways = explore(lanes, root)
+        if len(ways.rows):
+            kept.append(ways)
+            lanes = OpenLanes(case, rows, options)
         lanes.reduce(np.arange(len(root)) if wanted else lanes.apart(root), wanted)
         found, before = _closed(lanes, root), lanes.reach_now()
         lanes.improve(kept, found[0])
@@ -269,8 +274,6 @@ def _refine(
     lower = solved.lower
     found = descend(small, solved.step, reach, order)
     of.offer(small, "relaxation")(np.arange(small.count), found.step)
-    if not exact:
-        of.combine(index, small, lower)
     if exact:
         lower, method, nodes = _exact(of, index, lower, method, upper(), spent, began)
         open_ = lower < (1 - 2 * max(budget.gap, _integer.LEAST_GAP)) * upper()
@@ -279,6 +282,10 @@ def _refine(
             again = relaxed(small.take(left), lower[left], upper()[left], order)
             method[left] = np.where(again.lower > lower[left], _CONVEX, method[left])
             lower[left] = again.lower
+        index, small, wanting = index[left], small.take(left), lower[left]
+    else:
+        wanting = lower
+    of.combine(index, small, wanting)
     return lower, method, nodes
 
 

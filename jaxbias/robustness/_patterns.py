@@ -8,14 +8,17 @@ from jaxtyping import Float
 from jaxbias.robustness._convex import chord_sets, nearest, tangent_sets
 from jaxbias.robustness._ends import lengths
 from jaxbias.robustness._lanes import Lanes
+from jaxbias.robustness._projection import Projection
 from jaxbias.robustness._reduction import dual_lengths
 
-# Opposing neurons whose states are combined.
-_COMBINED = 6
+COMBINED = 6
+"""Opposing neurons whose states are combined."""
 # Where else projections start from that got stuck, in units of the reach.
 _FURTHER = (1.3, 2.0, 4.0)
 # Opposing neurons that are tried, and how many of their nearest points go on.
-_MOST, _KEPT = 12, 3
+_MOST, _KEPT = 12, 6
+# Projections that are in memory together.
+_TOGETHER = 4096
 # Whether the others are off, and how far a neuron is raised as a share of the ball: of
 # linear ones it does not matter.
 _RAISED = {True: ((False, 0.4), (True, 0.4)), False: ((False, 0.4), (False, 0.8))}
@@ -40,27 +43,21 @@ def patterns(
     ball lets it, or lowered where it is on.
     """
     move = reach[:, None] * dual_lengths(lanes.rows, order)
-    steps, sizes = [], []
     weight = lanes.minus * np.maximum(lanes.scores + move, 0) ** lanes.profile.power
     ranked = np.argsort(-weight, axis=1, kind="stable")[:, :_MOST]
-    rows = np.arange(lanes.count)
+    rows, places, good = np.arange(lanes.count), [], []
     for alone, raised in _RAISED[lanes.profile.power == 1]:
-        for turn in range(ranked.shape[1]):
-            neuron = ranked[:, turn]
+        for neuron in ranked.T:
             at = np.where(alone, -np.ones_like(lanes.scores), lanes.scores)
             top = lanes.scores[rows, neuron] + raised * move[rows, neuron]
             on = (lanes.scores[rows, neuron] > 0) & (not alone)
             at[rows, neuron] = np.where(on & (raised < 0.5), -1.0, top)
-            found = nearest(lanes, tangent_sets(lanes, at), reach, order)
-            step = _finite(found.step)
-            good = np.isfinite(found.closed) & (weight[rows, neuron] > 0)
-            size = np.abs(step).max(1) if order != 2 else np.sqrt((step**2).sum(1))
-            steps.append(step)
-            sizes.append(np.where(good, size, np.inf))
-    steps, sizes = np.stack(steps), np.stack(sizes)
-    best = np.argsort(sizes, axis=0, kind="stable")
-    for turn in range(min(_KEPT, len(best))):
-        yield steps[best[turn], rows]
+            places.append(at)
+            good.append(weight[rows, neuron] > 0)
+    lane = np.tile(rows, len(places))
+    found = _tangents(lanes, lane, np.concatenate(places), reach[lane], order)
+    good = np.concatenate(good) & np.isfinite(found.closed)
+    yield from _shortest(found.step, good, lane, order)
 
 
 def combinations(
@@ -68,6 +65,7 @@ def combinations(
     at: Float[np.ndarray, "lane neuron"],
     reach: Float[np.ndarray, " lane"],
     order: float | int,
+    most: int = COMBINED,
 ) -> Iterator[np.ndarray]:
     r"""Steps to relinearise at: the nearest ones over choices of neurons that are on.
 
@@ -80,42 +78,64 @@ def combinations(
     low, high = lanes.scores - move, lanes.scores + move
     open_ = (lanes.minus > 0) & (low < 0) & (high > 0)
     weight = np.where(open_, lanes.minus * np.maximum(high, 0), -1.0)
-    ranked = np.argsort(-weight, axis=1, kind="stable")[:, :_COMBINED]
+    ranked = np.argsort(-weight, axis=1, kind="stable")[:, :most]
     doubt = np.take_along_axis(weight, ranked, axis=1) > 0
     # Where a neuron is on for certain, and where one is switched on.
     raised = np.where(low > 0, lanes.scores, np.maximum(lanes.scores, 0) + move / 2)
-    count = 1 << int(doubt.sum(1).max(initial=0))
-    bits = (np.arange(count)[:, None] >> np.arange(ranked.shape[1])) & 1 > 0
-    steps = np.zeros((count, lanes.count, lanes.rows.shape[1]))
-    sizes = np.full((count, lanes.count), np.inf)
-    for lane in range(lanes.count):
-        some = np.unique(bits & doubt[lane], axis=0)
-        many = lanes.take(np.full(len(some), lane))
-        place = np.tile(at[lane], (len(some), 1))
-        place[:, low[lane] > 0] = lanes.scores[lane, low[lane] > 0]
-        chosen = ranked[lane]
-        on = np.where(some, raised[lane, chosen], -1.0)
-        place[:, chosen] = np.where(doubt[lane], on, place[:, chosen])
-        far = np.full(len(some), reach[lane])
-        found = nearest(many, tangent_sets(many, place), far, order)
-        # Where a method has got stuck at a wall it has another try from further out.
-        stuck = np.flatnonzero(~np.isfinite(found.closed) & (found.lower < far))
-        for further in _FURTHER if len(stuck) else ():
-            part = many.take(stuck)
-            sets = tangent_sets(part, place[stuck])
-            again = nearest(part, sets, further * far[stuck], order)
-            good = np.isfinite(again.closed)
-            found.step[stuck[good]] = again.step[good]
-            found.closed[stuck[good]] = again.closed[good]
-            stuck = stuck[~good]
-            if not len(stuck):
-                break
-        good = np.isfinite(found.closed)
-        steps[: len(some), lane] = _finite(found.step)
-        sizes[: len(some), lane] = np.where(good, lengths(found.step, order), np.inf)
-    best, rows = np.argsort(sizes, axis=0, kind="stable"), np.arange(lanes.count)
-    for turn in range(min(_KEPT, count)):
-        yield steps[best[turn], rows]
+    width = ranked.shape[1]
+    bits = (np.arange(1 << width)[:, None] >> np.arange(width)[::-1]) & 1 > 0
+    # One choice for all that differ only in neurons that are not in doubt.
+    lane, choice = np.nonzero(~(bits & ~doubt[:, None]).any(2))
+    place = np.where(low > 0, lanes.scores, at)[lane]
+    rows, chosen = np.arange(len(lane))[:, None], ranked[lane]
+    on = np.where(bits[choice], raised[lane[:, None], chosen], -1.0)
+    place[rows, chosen] = np.where(doubt[lane], on, place[rows, chosen])
+    far = reach[lane]
+    found = _tangents(lanes, lane, place, far, order)
+    # Where a method has got stuck at a wall it has another try from further out.
+    stuck = np.flatnonzero(~np.isfinite(found.closed) & (found.lower < far))
+    for further in _FURTHER:
+        if not len(stuck):
+            break
+        where, wide = place[stuck], further * far[stuck]
+        again = _tangents(lanes, lane[stuck], where, wide, order)
+        good = np.isfinite(again.closed)
+        found.step[stuck[good]] = again.step[good]
+        found.closed[stuck[good]] = again.closed[good]
+        stuck = stuck[~good]
+    yield from _shortest(found.step, np.isfinite(found.closed), lane, order)
+
+
+def _tangents(
+    lanes: Lanes, lane: np.ndarray, at: np.ndarray, reach: np.ndarray, order: float
+) -> Projection:
+    """Projections onto sets of tangents, many of each lane.
+
+    All in one, as blocks of projections are filled up whatever is asked for.
+    """
+    parts = []
+    for start in range(0, len(lane), _TOGETHER):
+        some = slice(start, start + _TOGETHER)
+        many = lanes.take(lane[some])
+        parts.append(nearest(many, tangent_sets(many, at[some]), reach[some], order))
+    join = lambda name: np.concatenate([getattr(part, name) for part in parts])
+    return Projection(join("lower"), join("step"), join("closed"))
+
+
+def _shortest(
+    steps: np.ndarray, good: np.ndarray, lane: np.ndarray, order: float | int
+) -> Iterator[np.ndarray]:
+    """The shortest good steps of every lane, one turn after the other.
+
+    A lane with fewer of them has the others, which belong to it as well.
+    """
+    steps = _finite(steps)
+    sizes = np.where(good, lengths(steps, order), np.inf)
+    ranked = np.lexsort((sizes, lane))
+    first = np.searchsorted(lane[ranked], np.arange(lane.max() + 1))
+    count = np.bincount(lane)
+    for turn in range(min(_KEPT, int(count.max()))):
+        yield steps[ranked[first + np.minimum(turn, count - 1)]]
 
 
 def _finite(steps: np.ndarray) -> np.ndarray:
