@@ -260,8 +260,10 @@ class OpenLanes:
             return
         apart = (lower < _CLOSE * self.reach_now()) & (full.constant <= 0)
         if full.profile.power == 1:
-            # The set of a tangent may have no inside, which projections need.
-            apart &= np.isinf(self.case.ends.upper[self.rows][full.point])
+            # The set of a tangent may have no inside, which projections need; without
+            # an opposing neuron it has none.
+            alone = ~(full.minus > 0).any(1) & (full.constant == 0)
+            apart &= alone | np.isinf(self.case.ends.upper[self.rows][full.point])
         order, chosen = self.options.order, np.flatnonzero(apart).tolist()
         found = {lane: asleep(full, lane, order) for lane in chosen}
         steps = {lane: step for lane, step in found.items() if step is not None}

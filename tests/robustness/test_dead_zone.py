@@ -5,21 +5,28 @@ import numpy as np
 import pytest
 from plane_nets import make
 
-from jaxbias.networks import Power
+from jaxbias.networks import Power, ReLU
 from jaxbias.robustness import radius
 
 
 @pytest.mark.parametrize("effort", ["attack", "bounds"])
 @pytest.mark.parametrize("boxed", [False, True], ids=["free", "boxed"])
-def test_the_nearest_corner_of_a_dead_zone_is_found(order, boxed, effort):
-    """x1+^3 + 3 (x1 + 2 x2)+^3 is 0 only where both are off."""
+@pytest.mark.parametrize("activation", [ReLU(), Power(3)], ids=["p1", "p3"])
+def test_the_nearest_corner_of_a_dead_zone_is_found(order, boxed, effort, activation):
+    """x1+^p + 3 (x1 + 2 x2)+^p is 0 only where both are off."""
     rows = np.array([[1.0, 0.0, 0.0], [1.0, 2.0, 0.0]])
     x = np.array([[1.0, 1.0, 0.3], [0.2, 3.0, -1.0], [2.0, 0.5, 0.3]])
     box = (np.array([-0.1, -9.0, -1.0]), np.array([9.0, 9.0, 1.0])) if boxed else None
     with jax.enable_x64(True):
         net = make(rows, [1.0, 3.0], [0.0, 0.0])
         found = radius(
-            net, x, [1, 1, 1], activation=Power(3), order=order, effort=effort, box=box
+            net,
+            x,
+            [1, 1, 1],
+            activation=activation,
+            order=order,
+            effort=effort,
+            box=box,
         )
     if order == 2:
         # (1, 1) and (2, .5) go to the corner (0, 0); (.2, 3) to the plane's foot,
