@@ -90,7 +90,8 @@ def report(command: Sweep) -> int:
     counted = finished(table).attrs
     print_table("medians over seeds, at the last time", *medians(table))
     print(f"{counted['runs']} runs, {counted['unfinished']} unfinished")
-    print(f"processes: {table.attrs['workers']}")
+    # Beside what is printed: a sweep that went on prints what it would have at once.
+    print(f"processes: {table.attrs['workers']}", file=sys.stderr)
     print(f"jaxbias.open({str(command.out)!r}) gives the whole table")
     return 0 if counted["unfinished"] == 0 else 1
 

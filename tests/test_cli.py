@@ -289,9 +289,9 @@ def test_everything_of_a_sweep_can_be_said_in_words(own, tmp_path, capsys):
     words += " --times 1,5 --rtol 1e-3 --form raw --dtype float32 --root mine --batch 4"
     words += f" --radius-at centres --order inf --observe loss --out {out}"
     assert cli.main(words.split()) == 0
-    said = capsys.readouterr().out
-    assert "flow.data.dim=30" in said
-    assert "processes: 1: about" in said
+    said = capsys.readouterr()
+    assert "flow.data.dim=30" in said.out
+    assert "processes: 1: about" in said.err
     import jaxbias as jb
 
     table = jb.open(out)
