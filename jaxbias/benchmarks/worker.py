@@ -8,6 +8,7 @@ import signal
 import time
 import traceback
 from collections.abc import Callable, Iterator
+from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -61,6 +62,8 @@ class Worker:
         self._process = context.Process(
             target=_serve, args=(theirs, method, workload, cache), daemon=True
         )
+        # Where it is started with the process, it lets interrupts through again.
+        resource_tracker.ensure_running()
         with _one_core(), _interrupts_held_back():
             self._process.start()
         theirs.close()
