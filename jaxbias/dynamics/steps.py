@@ -140,11 +140,12 @@ def follow(
     )
 
 
-def finite_status(weights: Weights) -> Array:
-    """Whether all weights are finite, as a status."""
+def finite_status(arrays: Any) -> Array:
+    """Whether all floating-point arrays of a tree are finite, as a status."""
     finite = jnp.asarray(True)
-    for leaf in jax.tree.leaves(weights):
-        finite = finite & jnp.all(jnp.isfinite(leaf))
+    for leaf in jax.tree.leaves(arrays):
+        if jnp.issubdtype(leaf.dtype, jnp.floating):
+            finite = finite & jnp.all(jnp.isfinite(leaf))
     return jnp.where(finite, Status.FINISHED, Status.NON_FINITE)
 
 

@@ -12,17 +12,14 @@ from jaxtyping import Array, Key, UInt32
 from jaxbias import _draws
 from jaxbias._axes import FEATURE, SAMPLE, TIME
 from jaxbias._checks import InputError, one_of
-from jaxbias.data.clusters import OrthonormalClusters
 from jaxbias.data.dataset import Dataset
-from jaxbias.data.mixtures import ClusterMixture
 from jaxbias.dynamics.adversarial import AdversarialDescent
 from jaxbias.dynamics.descent import Descent
-from jaxbias.dynamics.flow import GradientFlow, Problem, cast
+from jaxbias.dynamics.flow import GradientFlow, Problem
 from jaxbias.dynamics.steps import Stand, checked_steps, finite_status, recorded
-from jaxbias.experiments.experiment import Column, Experiment, Outcome, Work
-from jaxbias.experiments.flow import NOISE, SCALE, WIDTH, Trained
+from jaxbias.experiments.experiment import Column, Outcome, Work
+from jaxbias.experiments.flow import OnFlow, Trained
 from jaxbias.experiments.flow_costs import sizes_of
-from jaxbias.networks.activations import Activation
 from jaxbias.networks.initialization import representable_scale
 from jaxbias.observables import Observable, resolve
 
@@ -49,7 +46,7 @@ class Drawn(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
-class Descend(Experiment):
+class Descend(OnFlow):
     """Descent of a gradient flow's problem, observed after given numbers of steps.
 
     A run is that of ``jaxbias.gradient_descent`` with its key. Along the axis of time
@@ -110,32 +107,13 @@ class Descend(Experiment):
 
     @property
     def batched(self) -> Mapping[str, Any]:
-        """Width, scale, the noise of a data model, and the numbers of the rule."""
-        riding: dict[str, Any] = {WIDTH: self.flow.network.groups}
-        if isinstance(self.flow.data, OrthonormalClusters | ClusterMixture):
-            riding[NOISE] = 1.0
-        riding[SCALE] = 1.0
-        return riding | {f"descent.{name}": 1.0 for name in self._numbers}
-
-    @property
-    def size(self) -> str:
-        """The width."""
-        return WIDTH
+        """What rides of the flow, and the numbers of the rule."""
+        return {**super().batched, **{f"descent.{n}": 1.0 for n in self._numbers}}
 
     @property
     def segments(self) -> tuple[int, ...]:
         """The steps."""
         return self.steps
-
-    @property
-    def activation(self) -> Activation:
-        """Of the networks."""
-        return self.flow.network.activation
-
-    def shared(self) -> Any:
-        """A data set of one's own, in the precision of the runs."""
-        data = self.flow.data
-        return cast(data, self.dtype) if isinstance(data, Dataset) else ()
 
     def draw(
         self,
@@ -145,15 +123,7 @@ class Descend(Experiment):
         padded: int | None,
     ) -> Drawn:
         """The flow as arrays, the numbers of its rule, and the key of its steps."""
-        problem = self.flow.problem(
-            key,
-            noise=point.get(NOISE),
-            scale=point[SCALE],
-            width=point[WIDTH],
-            padded=padded,
-            dtype=self.dtype,
-            dataset=shared or None,
-        )
+        problem = self.posed(key, point, shared, padded)
         if isinstance(self.flow.data, Dataset):
             problem = eqx.tree_at(lambda p: p.dataset, problem, None)
         number = lambda name: jnp.asarray(point[f"descent.{name}"]).astype(self.dtype)

@@ -14,7 +14,6 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Key
 
@@ -230,14 +229,3 @@ def data_sets(spec: Any) -> tuple[int, ...]:
         return ()
     values = (getattr(spec, field.name) for field in dataclasses.fields(spec))
     return tuple(number for value in values for number in data_sets(value))
-
-
-def finite_status(arrays: Any) -> Array:
-    """Whether all floating-point arrays of a tree are finite, as a status."""
-    from jaxbias.dynamics.status import Status
-
-    finite = jnp.asarray(True)
-    for leaf in jax.tree.leaves(arrays):
-        if jnp.issubdtype(jnp.asarray(leaf).dtype, jnp.floating):
-            finite = finite & jnp.all(jnp.isfinite(leaf))
-    return jnp.where(finite, Status.FINISHED, Status.NON_FINITE)

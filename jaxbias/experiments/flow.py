@@ -55,8 +55,58 @@ class Trained(NamedTuple):
     dataset: Dataset
 
 
+class OnFlow(Experiment):
+    """Base of experiments on a gradient flow's problem, the field ``flow``.
+
+    Its width, its scale and the noise of a data model ride.
+    """
+
+    flow: GradientFlow
+
+    @property
+    def batched(self) -> Mapping[str, Any]:
+        """Width, scale, and the noise of a data model of the package."""
+        riding: dict[str, Any] = {WIDTH: self.flow.network.groups}
+        if isinstance(self.flow.data, OrthonormalClusters | ClusterMixture):
+            riding[NOISE] = 1.0
+        return riding | {SCALE: 1.0}
+
+    @property
+    def size(self) -> str:
+        """The width."""
+        return WIDTH
+
+    @property
+    def activation(self) -> Activation:
+        """Of the networks."""
+        return self.flow.network.activation
+
+    def shared(self) -> Any:
+        """A data set of one's own, in the precision of the runs."""
+        data = self.flow.data
+        return cast(data, self.dtype) if isinstance(data, Dataset) else ()
+
+    def posed(
+        self,
+        key: Key[Array, ""],
+        point: Mapping[str, Any],
+        shared: Any,
+        padded: int | None,
+    ) -> Problem:
+        """The flow as arrays; arguments as of :meth:`draw`."""
+        return self.flow.problem(
+            key,
+            noise=point.get(NOISE),
+            scale=point[SCALE],
+            width=point[WIDTH],
+            padded=padded,
+            dtype=self.dtype,
+            dataset=shared or None,
+        )
+
+
 @dataclasses.dataclass(frozen=True)
-class Flow(Experiment):
+class Flow(OnFlow):
     """A gradient flow, observed at given times.
 
     Args:
@@ -121,29 +171,6 @@ class Flow(Experiment):
         resolve(self.observe)
         representable_scale(self.flow.network.init.scale, self.dtype)
 
-    @property
-    def batched(self) -> Mapping[str, Any]:
-        """Width, scale, and the noise of a data model of the package."""
-        riding: dict[str, Any] = {WIDTH: self.flow.network.groups}
-        if isinstance(self.flow.data, OrthonormalClusters | ClusterMixture):
-            riding[NOISE] = 1.0
-        return riding | {SCALE: 1.0}
-
-    @property
-    def size(self) -> str:
-        """The width."""
-        return WIDTH
-
-    @property
-    def activation(self) -> Activation:
-        """Of the networks."""
-        return self.flow.network.activation
-
-    def shared(self) -> Any:
-        """A data set of one's own, in the precision of the runs."""
-        data = self.flow.data
-        return cast(data, self.dtype) if isinstance(data, Dataset) else ()
-
     def draw(
         self,
         key: Key[Array, ""],
@@ -152,15 +179,7 @@ class Flow(Experiment):
         padded: int | None,
     ) -> tuple[Problem, Array]:
         """The flow as arrays, and the factor of its tolerance."""
-        problem = self.flow.problem(
-            key,
-            noise=point.get(NOISE),
-            scale=point[SCALE],
-            width=point[WIDTH],
-            padded=padded,
-            dtype=self.dtype,
-            dataset=shared or None,
-        )
+        problem = self.posed(key, point, shared, padded)
         return problem, jnp.asarray(point["factor"], self.dtype)
 
     def run(

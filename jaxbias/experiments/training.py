@@ -24,14 +24,8 @@ from jaxbias.dynamics.fit import (
     split,
 )
 from jaxbias.dynamics.flow import cast
-from jaxbias.dynamics.steps import further
-from jaxbias.experiments.experiment import (
-    Column,
-    Experiment,
-    Outcome,
-    Work,
-    finite_status,
-)
+from jaxbias.dynamics.steps import finite_status, further
+from jaxbias.experiments.experiment import Column, Experiment, Outcome, Work
 from jaxbias.experiments.named import Optimiser
 from jaxbias.losses import Loss, named
 
