@@ -7,13 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
+from jaxbias import _draws
+from jaxbias._axes import SEED
 from jaxbias.experiments.experiment import Experiment, in_one_piece
 from jaxbias.results.provenance import provenance
 from jaxbias.sweeps.assemble import finish_call, make_table
-from jaxbias.sweeps.bucket import Batch
+from jaxbias.sweeps.bucket import Batch, identity
 from jaxbias.sweeps.checkpoint import Checkpoint
 from jaxbias.sweeps.keys import stream_key
 from jaxbias.sweeps.lanes import (
@@ -38,6 +41,23 @@ def points_of(
         kind = np.int64 if isinstance(values[0], int) else np.dtype(experiment.dtype)
         found[name] = np.asarray(values, kind)
     return {**found, FACTOR: np.asarray(factors, experiment.dtype)}
+
+
+def check_draws(plan: Plan) -> None:
+    """Refuse points that the data or the network refuse when they are drawn."""
+    buckets = {identity(b.bucket.experiment): b.bucket for b in plan.batches}
+    for bucket in buckets.values():
+        experiment = bucket.experiment
+        with jax.enable_x64(experiment.dtype == "float64"):
+            point = points_of(experiment, [bucket.runs[0].point], [1.0])
+            point = {name: jnp.asarray(values[0]) for name, values in point.items()}
+            point[SEED] = jnp.zeros((), jnp.uint32)
+            # Drawn wide: what does not depend on the width is refused all the same.
+            draw = lambda key, shared, own=experiment, at=point, b=bucket: own.draw(
+                key, at, shared, b.padded or None
+            )
+            shared = jax.eval_shape(experiment.shared)
+            jax.eval_shape(draw, _draws.seed_key(0), shared)
 
 
 def lanes_of(batch: Batch) -> tuple[list[tuple[int, float]], Lanes]:

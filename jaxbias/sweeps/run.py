@@ -9,12 +9,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from jaxbias import _draws
 from jaxbias._axes import RUN, SEED, TIME
 from jaxbias._checks import InputError, one_of, positive_int
 from jaxbias.dynamics.accuracy import warn_if_inaccurate
@@ -36,8 +33,8 @@ from jaxbias.sweeps.assemble import (
     columns_of,
     metered,
 )
-from jaxbias.sweeps.batches import points_of, run_batch
-from jaxbias.sweeps.bucket import Batch, identity
+from jaxbias.sweeps.batches import check_draws, run_batch
+from jaxbias.sweeps.bucket import Batch
 from jaxbias.sweeps.checkpoint import remove_states
 from jaxbias.sweeps.forecast import forecast, refuse_too_large
 from jaxbias.sweeps.grid import parse_shard, resolve_axes, seed_list
@@ -196,7 +193,7 @@ def sweep(
     plan = plan_in(folder, make, into_existing)
     returned = bool(settings.measure)
     refuse_too_large(plan, returned)
-    _check_draws(plan)
+    check_draws(plan)
     if dry_run:
         cost = functools.partial(seconds_of, settings)
         weight = functools.partial(bytes_of, settings)
@@ -341,23 +338,6 @@ def _check_experiment(experiment: Any, given: tuple[Any, ...]) -> None:
 def _row_kind(radius_at: str) -> str:
     one_of("radius_at", radius_at, ("centres", "samples"))
     return radius_at
-
-
-def _check_draws(plan: Plan) -> None:
-    """Refuse points that the data or the network refuse when they are drawn."""
-    buckets = {identity(b.bucket.experiment): b.bucket for b in plan.batches}
-    for bucket in buckets.values():
-        experiment = bucket.experiment
-        with jax.enable_x64(experiment.dtype == "float64"):
-            point = points_of(experiment, [bucket.runs[0].point], [1.0])
-            point = {name: jnp.asarray(values[0]) for name, values in point.items()}
-            point[SEED] = jnp.zeros((), jnp.uint32)
-            # Drawn wide: what does not depend on the width is refused all the same.
-            draw = lambda key, shared, own=experiment, at=point, b=bucket: own.draw(
-                key, at, shared, b.padded or None
-            )
-            shared = jax.eval_shape(experiment.shared)
-            jax.eval_shape(draw, _draws.seed_key(0), shared)
 
 
 def _ahead(
