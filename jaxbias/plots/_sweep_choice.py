@@ -111,7 +111,7 @@ def choose(
             f"{int(chosen.sum())} runs, {left_out['unfinished']} of them unfinished, "
             f"{left_out['inaccurate']} inaccurate",
             "no run is left to draw",
-            "keep_inaccurate=True"
+            "keep_inaccurate=True (--keep-inaccurate)"
             if left_out["inaccurate"]
             else "jaxbias status FOLDER, which says how runs ended",
         )
